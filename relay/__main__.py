@@ -1,4 +1,4 @@
-"""The command line `alert-relay`: finds the verb's file and hands it the options."""
+"""The command line `alert-relay`: finds the file of a verb and hands it the options."""
 
 import gc
 import os
@@ -9,7 +9,7 @@ from importlib import import_module
 from relay import __version__
 from relay.cli.base import CANNOT, Parser
 
-# Each verb, the module that has its `arguments(parser)`, and its line in the help. Only the verb in
+# Each verb, the module with its `arguments(parser)`, and its line in the help. Only the module in
 # use is imported.
 VERBS = (
     (
@@ -46,17 +46,19 @@ VERBS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one verb; 0 is good, 1 the checked thing is faulty, 2 wrong use or cannot start."""
+    """Runs one verb. Exit status 0: good; 1: what was checked is faulty; 2: wrong use, or it cannot
+    start.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         options = _parser(words).parse_args(words)
         status: int = options.run(options)
         sys.stdout.flush()
-    except SystemExit as end:  # argparse's way out, for --help too
+    except SystemExit as end:  # how argparse ends, for --help too
         return end.code if isinstance(end.code, int) else CANNOT
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return status
@@ -72,7 +74,7 @@ def _parser(words: Sequence[str]) -> Parser:
     for name, module, line in VERBS:
         verb = verbs.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}.")
         if name == chosen:
-            if name == "serve":  # a collection finds nothing in a start; it begins them again
+            if name == "serve":  # they would find nothing yet; `serve` turns them on again
                 gc.disable()
             import_module(module).arguments(verb)
     return parser

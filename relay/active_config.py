@@ -1,4 +1,4 @@
-"""The configuration that is active: one frozen value, replaced whole."""
+"""The configuration in force: one frozen value, replaced whole."""
 
 from msgspec.structs import replace
 
@@ -7,29 +7,29 @@ from relay.core.bot.people import Subscription, subscribers
 
 
 class CurrentConfig:
-    """Where everybody finds the active configuration: `current` is read once for a turn, a request
-    or an update, and nobody keeps it.
+    """Holds the configuration in force. `current` is read once for a turn, a request or an update,
+    and nobody keeps it.
     """
 
     def __init__(self, loaded: ActiveConfig) -> None:
-        """`loaded` is what the configuration file says; nobody has subscribed yet."""
+        """`loaded` is the configuration file's; there are no subscribers yet."""
         self._loaded = loaded
         self._subscriptions: tuple[Subscription, ...] = ()
         self._wall_ahead = 0.0
         self.current = loaded
 
     def load(self, loaded: ActiveConfig) -> None:
-        """From now on the file says this; those who subscribed stay."""
+        """Puts a newly loaded file in force. Subscribers stay."""
         self._loaded = loaded
         self._join()
 
     def subscribe(self, subscriptions: tuple[Subscription, ...]) -> None:
-        """From now on these are all who subscribed."""
+        """Replaces the subscribers."""
         self._subscriptions = subscriptions
         self._join()
 
     def part_clocks(self, wall_ahead: float) -> None:
-        """From now on the clock on the wall is that many seconds ahead of the steady one."""
+        """Records by how many seconds the wall clock is ahead of the steady clock."""
         self._wall_ahead = wall_ahead
         self._join()
 

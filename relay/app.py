@@ -1,4 +1,4 @@
-"""Puts the parts together: starts them in order, reloads what is in force, stops them in the
+"""Connects the parts: starts them in order, reloads the configuration, and stops them in the
 opposite order.
 """
 
@@ -75,11 +75,11 @@ from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from relay.supervised import Loop
 
-if TYPE_CHECKING:  # psycopg may be missing
+if TYPE_CHECKING:  # psycopg may not be installed
     from relay.store.postgres.shared import Shared
 
-_FOLLOW_EVERY = 5.0  # seconds between two looks at what other processes changed
-TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
+_FOLLOW_EVERY = 5.0  # seconds between two checks for changes by other processes
+TURN_SECONDS = 10.0  # seconds that a started API call has to end when the relay stops
 
 
 Load = Callable[[Path], tuple[Rules | None, tuple[Fault, ...]]]
@@ -107,8 +107,8 @@ class Options(Struct, frozen=True):
 
 
 class App:
-    """A relay, from its storage to its listening socket. `hooks` hear of each event beside log,
-    metrics and notices.
+    """A relay, from its storage to its listening socket. `hooks` get each event, as log, metrics
+    and notices do.
     """
 
     def __init__(
@@ -118,20 +118,23 @@ class App:
         platforms: Platforms = PLATFORMS,
         load: Load | None = None,
     ) -> None:
-        """Opens the storage and reads the configuration, as `load` does it (the demo leads its
-        chats elsewhere). Raises CannotStart; a faulty configuration is one, with all its faults in
-        the text."""
+        """Opens the storage and reads the configuration with `load` (the demo leads its chats
+        elsewhere). Raises CannotStart, also for a faulty configuration, with all faults in its
+        text.
+        """
         self.options = options
         self._platforms = platforms
         self._load: Load = load or partial(settings.load, mode="serve", platforms=platforms)
         self._steady = None if options.storage_url else steady_clock()
-        self._shared_clock = SharedClock()  # on PostgreSQL the database's
+        self._shared_clock = SharedClock()  # on PostgreSQL that of the database
         self._clock: Callable[[], float] = self._steady or self._shared_clock
         self._started_at = self._loaded_at = self._clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loading = OwnThread("load")
         self._leads = not options.storage_url
-        self._following = Loop("following the others failed", self._follow_others, self._emit)
+        self._following = Loop(
+            "following the other replicas failed", self._follow_others, self._emit
+        )
         self._reloading = asyncio.Lock()
         self._why_not_ready = "starting"
         self._metrics = metrics.Metrics()
@@ -266,7 +269,7 @@ class App:
             on_loopback=is_loopback(options.host),
         )
         self._handle = server.handle
-        self._listener: Listener | None = None  # needs the loop
+        self._listener: Listener | None = None  # made later, since it needs the loop
         self._tls = auth.tls if auth else None
 
     def _console_handlers(
@@ -274,13 +277,13 @@ class App:
     ) -> (
         tuple[Callable[[BaseRequest, str], Awaitable[Response]], Callable[[str], bool]] | tuple[()]
     ):
-        """The console on the listener of webhooks, or on one of its own."""
+        """The handlers of the console, on the listener of webhooks or on one of its own."""
         self._console: Console | None = None
-        self._console_listener: Listener | None = None  # needs the loop
+        self._console_listener: Listener | None = None  # made later, since it needs the loop
         options = self.options
         if not options.console:
             return ()
-        console = Console(
+        self._console = Console(
             self._store,
             self._writer,
             self.config,
@@ -293,15 +296,14 @@ class App:
             on_loopback=is_loopback(options.console_host),
         )
         if options.console_port is None:
-            return console.answer, console.serves
-        self._console = console
+            return self._console.answer, self._console.serves
         return ()
 
     def _readiness(self) -> str:
         return self._why_not_ready or (self._spool_intake or self._intake).why_not
 
     async def start(self) -> str:
-        """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises
+        """Continues what an earlier run left, then listens. Returns `HOST:PORT`. Raises
         CannotStart.
         """
         self._loop = asyncio.get_running_loop()
@@ -326,7 +328,7 @@ class App:
         return address
 
     async def _open_console(self) -> None:
-        if self._console is None:
+        if self._console is None or self.options.console_port is None:
             return
         self._console_listener = Listener(self._console.handle, ConnectionLimits())
         host, port = self.options.console_host, self.options.console_port or 0
@@ -334,7 +336,7 @@ class App:
         self._emit(Noted("info", "console listening", (("address", address),)))
 
     async def _take_up(self) -> None:
-        """What an earlier run left is in hand, and everything that works by itself is at work."""
+        """Continues what an earlier run left, and starts everything that works by itself."""
         await self._rewind()
         self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
         await self._adopt(self.config.current)
@@ -359,7 +361,7 @@ class App:
             await self._lead()
 
     async def _lead(self) -> None:
-        """Begins what one process does for all that share the storage."""
+        """Begins the work that one process does for all that share the storage."""
         self._leads = True
         await self._polling.follow(self.config.current.bots)
         await self._follow_acting()
@@ -370,7 +372,7 @@ class App:
             self._emit(Noted("info", "this replica polls, escalates and tidies up for all"))
 
     async def _resign(self) -> None:
-        """Ends that: another process does it."""
+        """Ends that work: another process does it."""
         self._leads = False
         await self._polling.follow(())
         await self._discord.follow(None)
@@ -380,27 +382,29 @@ class App:
         await self._housekeeping.stop()
 
     async def _follow_others(self) -> None:
-        """What other processes changed of who subscribed holds here too."""
+        """Takes over changes of the subscriptions that other processes made."""
         while True:
             await asyncio.sleep(_FOLLOW_EVERY)
             self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
 
     async def _adopt(self, config: ActiveConfig) -> None:
-        """Puts a configuration in force, under the number by which the storage knows it."""
+        """Puts a configuration in force, under its number in the storage."""
         generation, now = self.config.current.generation, self._clock()
-        with suppress(StoreError):  # what is routed by it is traced to the one before
+        with suppress(StoreError):  # deliveries routed by it are then traced to the one before
             configured = partial(self._store.configured, config.sha256, now)
             generation = await self._writer.run(configured)
         self._loaded_at = now
         self.config.load(replace(config, generation=generation))
 
     async def _move_cards(self) -> None:
-        """Cards of webhooks whose channels bots have taken over are posted by these."""
+        """Moves the cards of webhooks whose channels bots have taken over, so that the bots post
+        them.
+        """
         job = partial(move_cards, self._store, self.config.current, self._clock())
         self._lanes.wake(await self._writer.run(job))
 
     async def _follow_acting(self) -> None:
-        """What the configuration says of acting is in force from now on; cards show it."""
+        """Applies the configuration of acting; cards show it."""
         acting = self.config.current.acting
         if self._leads:
             await self._alertmanagers.follow(acting.alertmanagers.values())
@@ -411,7 +415,9 @@ class App:
         self._alertmanagers.ask(source)
 
     async def _take_update(self, bot: BotId, update: Update) -> None:
-        """A press is committed before it counts as heard: a crash between the two repeats it."""
+        """Handles an update. A press is committed before the update counts as handled, so a crash
+        between the two repeats it.
+        """
         await self._presses.update(bot, update)
         await self._bot_handler.take(bot, update)
 
@@ -427,7 +433,7 @@ class App:
             )
 
     async def _move_clock_on(self, seconds: float) -> None:
-        """The steady clock goes on so many seconds later, and with it all that waits by it."""
+        """Moves the steady clock on, and with it all stored times."""
         async with self._lanes.still():
             await self._pipeline.settle_all()
             await self._writer.run(partial(self._store.move_times_on, seconds))
@@ -435,17 +441,19 @@ class App:
                 self._steady.jump(seconds)
 
     def warm_up(self) -> None:
-        """Makes ready what the first message would have to wait for. Takes some 50 ms of a
-        processor, in any thread.
+        """Prepares what the first message, and the first page, would have to wait for. Takes about
+        50 ms of a processor for each, in any thread.
         """
         config = self.config.current
         for target in config.routing.all_targets:
-            with suppress(TemplateError):  # the built-in plain text goes out in its place
+            with suppress(TemplateError):  # the built-in plain text is sent in its place
                 config.templates.parts(target.policy.template, target.policy.markup)
+        if self._console is not None:
+            self._console.warm_up()
 
     async def stop(self) -> None:
-        """Not ready at once; requests under way are answered, API calls under way end, everything
-        is written down.
+        """Stops: not ready at once; requests that have begun are answered, API calls that have
+        begun end, and everything is written.
         """
         self._why_not_ready = "stopping"
         listeners = (self._listener, self._console_listener)
@@ -454,7 +462,7 @@ class App:
         if self._spool_intake:
             await self._spool_intake.stop()
         self._intake.tell()
-        with suppress(StoreError):  # the next run takes what was not kept for in doubt
+        with suppress(StoreError):  # a call that was not stored is in doubt for the next run
             await self._pipeline.settle_all()
         await self._polling.stop()
         await self._heartbeats.stop()
@@ -482,9 +490,10 @@ class App:
             self._data_dir.release()
 
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
-        """Reads the configuration again, and the web configuration, for the reason `why`, after the
-        reloads that were asked for before. A faulty one changes nothing: the faults of both come
-        back, as text."""
+        """Reloads the configuration and the web configuration for the reason `why`, after reloads
+        that were asked for earlier. A faulty file changes nothing, and the faults of both are
+        returned as text.
+        """
         async with self._reloading:
             return await self._reload(why)
 
@@ -511,13 +520,15 @@ class App:
             await self._follow_acting()
         with suppress(
             StoreError
-        ):  # those that rest for long, because of hours or of what they had to be called with
+        ):  # lanes that wait for long, because of hours or of the credentials for their calls
             await self._writer.run(partial(self._store.recheck, self._clock()))
             self._lanes.wake(lane for lane, _ in await self._writer.run(self._store.wakes))
         return ()
 
     def _prime(self, config: ActiveConfig) -> None:
-        """The log hides its secrets, and each of its chats has its metrics from the beginning."""
+        """Prepares the log, which hides the configuration's secrets, and the metrics, which have
+        each of its chats from the start.
+        """
         log.hide(
             secret for target in config.routing.all_targets for secret in target.endpoint.secrets
         )
@@ -540,14 +551,16 @@ class App:
             self._emit(event)
 
     def _emit_threadsafe(self, event: Event) -> None:
-        """The store's events come from the writer's thread, and before there is one."""
+        """Emits an event of the store, which comes from the writer's thread or from before there is
+        one.
+        """
         if self._loop is None:
             self._emit(event)
         else:
             self._loop.call_soon_threadsafe(self._emit, event)
 
     def relay_status(self) -> RelayStatus:
-        """This process, for the status."""
+        """The status of this process."""
         return RelayStatus(
             version=__version__,
             started_at=self._started_at,
@@ -557,7 +570,7 @@ class App:
         )
 
     async def balance(self) -> tuple[BalanceRow, ...]:
-        """Where the accepted deliveries are now."""
+        """The present balance of the accepted deliveries."""
         return await self._writer.run(self._store.balance)
 
     def _replica_status(self) -> metrics.ReplicaStatus | None:
@@ -570,8 +583,8 @@ class App:
         return await self._scrapes.render(leads=self._leads)
 
     async def _refusing(self) -> tuple[Refusing, ...]:
-        """The receivers with a chat that is down, or that got nothing of what it is owed for ten
-        minutes, of the configuration in force.
+        """The receivers with a chat that is down, or that has not got its deliveries for ten
+        minutes.
         """
         down = await self._writer.run(self._store.down)
         stuck = await self._writer.run(partial(self._store.stuck, self._clock()))
@@ -627,16 +640,16 @@ class App:
 
 
 def _why(error: OSError | RuntimeError) -> str:
-    """The system's own words, without asyncio's sentence around them."""
+    """The system's own words, without the sentence that asyncio adds."""
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number) if number and number > 0 else str(error)
 
 
 def _always() -> bool:
-    """A database has no folder that somebody may remove."""
+    """Says that the storage is there: nobody can remove a folder of a database."""
     return True
 
 
 def _fresh_action() -> str:
-    """An action's id: it stands in the comment of a silence."""
+    """A fresh id for an action, which becomes part of a silence's comment."""
     return secrets.token_hex(8)

@@ -1,5 +1,5 @@
-"""A thread of its own for work that may never end: a file on a dead mount, a name server that does
-not answer. Nothing else waits for it, the end of the process neither.
+"""A thread for work that may never end: a file on a dead mount, a name server that does not answer.
+Nothing else waits for it, not even the end of the process.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _Job = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
 class OwnThread:
-    """Does one job after the other in one daemon thread, which begins with the first job."""
+    """Does one job after the other in one daemon thread, which starts with the first job."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -23,8 +23,8 @@ class OwnThread:
         self._thread: threading.Thread | None = None
 
     async def run(self, job: Callable[[], T], seconds: float | None) -> T:
-        """What the job returns or raises. Raises TimeoutError after that many seconds; the job goes
-        on then if it has begun, and those after it wait for its end.
+        """The job's result, or its exception. Raises TimeoutError after that many seconds; a job
+        that has begun goes on, and those after it wait for its end.
         """
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
@@ -35,7 +35,7 @@ class OwnThread:
             return await done
 
     def close(self) -> None:
-        """Ends the thread when it has done what it was given; waits for nothing."""
+        """Ends the thread after the jobs that it has; waits for nothing."""
         if self._thread is not None:
             self._jobs.put(None)
 
@@ -46,9 +46,9 @@ class OwnThread:
                 continue
             try:
                 settle = partial(_settle, done, job())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the job was given
+            except BaseException as error:  # noqa: BLE001 - raised again in the caller
                 settle = partial(_fail, done, error)
-            with suppress(RuntimeError):  # the loop has ended meanwhile
+            with suppress(RuntimeError):  # the loop may have ended
                 done.get_loop().call_soon_threadsafe(settle)
 
 

@@ -1,4 +1,4 @@
-"""Reads files that a configuration names: regular ones only, so that no open or read waits for a
+"""Reads files that a configuration names: only regular ones, so that no open or read waits for a
 writer or a device.
 """
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """The file's bytes. Raises OSError, and ValueError when it is a pipe, a device or a folder, or
+    """The file's bytes. Raises OSError, and ValueError if it is a pipe, a device or a folder, or
     larger than `most` bytes.
     """
     opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

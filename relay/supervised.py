@@ -1,4 +1,4 @@
-"""Keeps what goes on for ever going: a failure is told, and it begins anew."""
+"""Keeps endless work going: a failure is logged, and the work begins again."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,8 +17,8 @@ async def supervised(
     emit: Callable[[Event], None],
     values: _Values = (),
 ) -> None:
-    """Runs `work` until it returns. What it raises is logged as `failed` with these values, a fault
-    of the storage as `storage failed`, and after AGAIN_AFTER seconds it begins anew.
+    """Runs `work` until it returns. An exception is logged as `failed` with these values, one of
+    the storage as `storage failed`; after AGAIN_AFTER seconds the work begins again.
     """
     while True:
         try:
@@ -32,7 +32,7 @@ async def supervised(
 
 
 class Loop:
-    """What goes on from `start` to `stop`, supervised."""
+    """Work that goes on from `start` to `stop`, supervised."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class Loop:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the work."""
         self._task = asyncio.create_task(self._supervised())
 
     async def stop(self) -> None:
-        """Ends it where it waits; returns when it has ended."""
+        """Cancels the work where it waits; returns when it has ended."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

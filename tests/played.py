@@ -1,6 +1,5 @@
 """A case of `shared/cases` played against a world."""
 
-from relay.core.webhook.payload import parse
 from tests.build import T0
 from tests.cases import Pause, steps
 from tests.world import World
@@ -14,7 +13,6 @@ async def play(world: World, name: str, *, gap: float = AFTER) -> None:
         if isinstance(step, Pause):
             await world.run(until=world.now - T0 + step.seconds)
             continue
-        for notification in parse(step.at(world.now), step.source):
-            await world.post(notification)
+        await world.post_body(step.source, step.at(world.now))
         await world.run(until=world.now - T0 + gap)
     await world.run(until=world.now - T0 + 120.0)

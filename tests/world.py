@@ -22,6 +22,7 @@ from relay.core.routing.interval import TimeInterval
 from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.route import Route, Routing, deliveries
 from relay.core.template import template
+from relay.core.webhook.payload import parse
 from relay.delivery.pipeline import Next, Pipeline
 from relay.platforms import PLATFORMS
 from relay.platforms.http import NoAnswer, Request, Response
@@ -31,6 +32,7 @@ from relay.sandbox.reply import Reply
 from relay.sandbox.telegram import Telegram
 from relay.store.protocol import Lease, NewPayload, Store
 from relay.store.sqlite.store import SqliteStore
+from relay.store.writer import Transactions
 from tests.build import POLICY, T0, target
 from tests.sandbox import telegram_parser
 
@@ -138,13 +140,14 @@ class World:
                 {interval.name: interval for interval in intervals},
             )
         )
+        self.transactions: Transactions = AtOnce(self.store)
         self.pipeline = self._begun()
 
     def _begun(self) -> Pipeline:
         """What a process has that just began."""
         return Pipeline(
             self.store,
-            AtOnce(self.store),
+            self.transactions,
             self.send,
             lambda: self.now,
             lambda: 0.5,
@@ -155,7 +158,7 @@ class World:
 
     async def commit(self, job: Callable[[], T]) -> T:
         """One transaction, at once."""
-        return await AtOnce(self.store).run(job)
+        return await self.transactions.run(job)
 
     async def send(self, request: Request) -> Response | NoAnswer:
         """The sandbox's answer, without a network. `dying`: the process is killed here instead."""
@@ -195,6 +198,11 @@ class World:
         kept = await self.commit(partial(self.store.accept, [new_payload]))
         for lane in kept.lanes:
             self.wakes[lane] = self.now
+
+    async def post_body(self, source: str, body: bytes) -> None:
+        """Alertmanager posts a body as it is; its lanes have their work then."""
+        for notification in parse(body, source):
+            await self.post(notification)
 
     async def turn(self, lane: LaneKey) -> Next:
         """A turn of the lane, which is this process's from its first one on."""

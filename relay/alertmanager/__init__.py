@@ -1,1 +1,1 @@
-"""Alertmanager's API v2: silences are written, and what it suppresses is read."""
+"""Alertmanager's API v2: writes silences, and reads what it suppresses."""

@@ -33,7 +33,7 @@ _LONGEST_WHY = 200
 _STATES: dict[str, Literal["active", "pending", "expired"]] = {
     "active": "active", "pending": "pending", "expired": "expired",
 }  # fmt: skip
-_NO_SUCH = "silence not found"  # status 404 since 0.26, 500 before
+_NO_SUCH = "silence not found"  # with status 404 since 0.26, 500 before
 ApiError = ApiRefused | ApiUnavailable | ApiUnknown
 
 
@@ -54,27 +54,29 @@ class _PostableSilence(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 def status_request(config: AlertmanagerConfig, peer: str) -> Request:
-    """How long the peer runs, and whether its cluster has settled."""
+    """Asks how long the peer has been running, and whether its cluster has settled."""
     return _get(config, peer, "status")
 
 
 def suppressed_request(config: AlertmanagerConfig, peer: str) -> Request:
-    """The alerts that are silenced or inhibited, and no others."""
+    """Asks for the alerts that are silenced or inhibited only."""
     return _get(config, peer, "alerts", {"active": "false"})
 
 
 def alerts_request(config: AlertmanagerConfig, peer: str, matchers: Iterable[Matcher]) -> Request:
-    """The alerts that match, suppressed or not."""
+    """Asks for the alerts that match, suppressed or not."""
     return _get(config, peer, "alerts", {"filter": [str(each) for each in matchers]})
 
 
 def silences_request(config: AlertmanagerConfig, peer: str) -> Request:
-    """All silences: newer versions hide live ones behind their parameters, older know none."""
+    """Asks for all silences: the filters of newer versions hide live ones, and older versions have
+    none.
+    """
     return _get(config, peer, "silences")
 
 
 def write_request(config: AlertmanagerConfig, peer: str, silence: NewSilence) -> Request:
-    """Posts a silence. It is not repeatable: a second one would be made."""
+    """Posts a silence. It is not idempotent: a repetition makes a second silence."""
     matchers = tuple(
         _Matcher(each.name, each.value, each.op in ("=~", "!~"), each.op in ("=", "=~"))
         for each in silence.matchers
@@ -106,7 +108,7 @@ def expire_request(config: AlertmanagerConfig, peer: str, silence_id: str) -> Re
 
 
 def status_of(response: Response | NoAnswer, now: float) -> PeerStatus | ApiError:
-    """The answer to `status_request`. An uptime that cannot be read is unknown."""
+    """The answer to `status_request`. An uptime that cannot be read is None."""
     failed = error_of(response, writes=False)
     if failed is not None:
         return failed
@@ -121,7 +123,7 @@ def status_of(response: Response | NoAnswer, now: float) -> PeerStatus | ApiErro
 
 
 def alerts_of(response: Response | NoAnswer) -> tuple[SeenAlert, ...] | ApiError:
-    """The answer to a request for alerts; None for one that is not a list, or was cut."""
+    """The answer to a request for alerts; None if it is not a list, or was cut."""
     failed = error_of(response, writes=False)
     if failed is not None:
         return failed
@@ -132,7 +134,7 @@ def alerts_of(response: Response | NoAnswer) -> tuple[SeenAlert, ...] | ApiError
 
 
 def silences_of(response: Response | NoAnswer) -> tuple[SeenSilence, ...] | ApiError:
-    """The answer to `silences_request`. What has no id or end is passed over."""
+    """The answer to `silences_request`. A silence without id or end is skipped."""
     failed = error_of(response, writes=False)
     if failed is not None:
         return failed
@@ -144,7 +146,7 @@ def silences_of(response: Response | NoAnswer) -> tuple[SeenSilence, ...] | ApiE
 
 
 def written_of(response: Response | NoAnswer) -> Written | NotFound | ApiError:
-    """The answer to `write_request`. A success that names no silence tells nothing."""
+    """The answer to `write_request`. A success without a silence's id is unknown."""
     if _says_no_such(response):
         return NotFound()
     failed = error_of(response, writes=True)
@@ -155,7 +157,7 @@ def written_of(response: Response | NoAnswer) -> Written | NotFound | ApiError:
 
 
 def expired_of(response: Response | NoAnswer) -> Expired | ApiError:
-    """The answer to `expire_request`; a silence that is not there is over."""
+    """The answer to `expire_request`; a silence that does not exist counts as expired."""
     if _says_no_such(response) or (isinstance(response, Response) and response.status == 404):
         return Expired()
     return error_of(response, writes=False) or Expired()
@@ -164,7 +166,7 @@ def expired_of(response: Response | NoAnswer) -> Expired | ApiError:
 def error_of(response: Response | NoAnswer, *, writes: bool) -> ApiError | None:
     """The meaning of a failed answer; None for a success.
 
-    A call that `writes` may have done so behind any answer of 500 and more.
+    With `writes` the call may have been carried out in spite of any status of 500 and above.
     """
     if isinstance(response, NoAnswer):
         lost = response.sent and writes
@@ -178,7 +180,7 @@ def error_of(response: Response | NoAnswer, *, writes: bool) -> ApiError | None:
 
 
 def clock_of(response: Response | NoAnswer) -> float:
-    """The clock of the peer, by the header `Date`: Unix seconds, 0.0 unknown."""
+    """The clock of the peer, from the header `Date`: Unix seconds, 0.0 unknown."""
     if isinstance(response, NoAnswer):
         return 0.0
     try:
@@ -188,7 +190,7 @@ def clock_of(response: Response | NoAnswer) -> float:
 
 
 def time_of(value: object) -> float:
-    """Unix seconds of a time as Go writes it; 0.0 when it is none."""
+    """Unix seconds of a time in Go's form; 0.0 if it is not one."""
     try:
         moment = datetime.fromisoformat(text_of(value))
     except ValueError:
@@ -237,7 +239,7 @@ def _json(response: Response | NoAnswer) -> object:
 
 
 def _message(response: Response) -> str:
-    """The text of an error, which comes as a JSON text, as an object, as plain text, or empty."""
+    """The text of an error, which may be a JSON text, an object, plain text, or empty."""
     body = _json(response)
     if isinstance(body, str):
         said = body

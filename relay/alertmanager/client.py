@@ -1,4 +1,4 @@
-"""The Alertmanager of one source: one sticky peer is written to and read, one call at a time."""
+"""The Alertmanager of one source: calls go to one sticky peer, one at a time."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -34,15 +34,15 @@ MOST_READ = 32 << 20  # bytes of an answer
 
 
 def transport() -> Transport:
-    """The connections to Alertmanagers, with their deadlines and their bound of what is read."""
+    """The connections to Alertmanagers, with their time limits and their limit of bytes read."""
     return Transport(CONNECT, TOTAL, MOST_READ)
 
 
 class AlertmanagerClient:
     """Calls the Alertmanager of a source. Failures are values; nothing is raised.
 
-    A peer that cannot be reached loses its place to the next one, but for a call that names its
-    peer: what was posted to one is looked for there.
+    A peer that cannot be reached is replaced by the next one, except for a call that names its
+    peer: what was posted to a peer is looked for there.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class AlertmanagerClient:
 
     @property
     def peer(self) -> str:
-        """The peer that is used now."""
+        """The peer in use."""
         return self._peers[self._at]
 
     async def call(self, call: Call, peer: str) -> Answer:
-        """What a call of a silencing came to. `peer` is where it goes: see `peer_for`."""
+        """The answer to a call of a silencing. It goes to `peer`, as `peer_for` chooses it."""
         match call:
             case Count(matchers):
                 return await self._count(matchers, peer)
@@ -77,13 +77,15 @@ class AlertmanagerClient:
                 assert_never(call)
 
     def peer_for(self, wanted: str) -> str:
-        """Where a silencing's next call goes: the peer that it was posted to, while that is one;
-        else the one that is used now.
+        """The peer for a silencing's next call: the one that it was posted to, if it is still
+        configured; else the one in use.
         """
         return wanted if wanted in self._peers else self.peer
 
     async def poll(self) -> Poll | ApiRefused | ApiUnavailable | ApiUnknown:
-        """What the peer suppresses, and its silences; an error of one call is that of all."""
+        """The alerts that the peer suppresses, and its silences; an error of one call is the error
+        of both.
+        """
         peer = self.peer
         request = api.status_request(self._config, peer)
         status = api.status_of(await self._send(request, peer), self._clock())
@@ -99,7 +101,7 @@ class AlertmanagerClient:
         return Poll(status, suppressed, silences)
 
     async def ask(self, matchers: Sequence[Matcher]) -> tuple[PeerAnswer, ...]:
-        """What each peer that answers has of alerts: peers do not gossip them."""
+        """The matching alerts of each peer that answers: peers do not gossip alerts."""
         found = await asyncio.gather(*(self._ask(peer, matchers) for peer in self._peers))
         return tuple(each for each in found if each is not None)
 
@@ -120,7 +122,9 @@ class AlertmanagerClient:
         return Counted(tuple(each.labels for each in alerts), api.clock_of(response))
 
     async def _find(self, action: str, peer: str) -> Answer:
-        """A silence that expired counts as well: it was made."""
+        """The silence of the action on that peer. An expired one counts as well, since it
+        was made.
+        """
         silences = api.silences_of(await self._send(api.silences_request(self._config, peer), peer))
         if not isinstance(silences, tuple):
             return self._noted(peer, silences)
@@ -133,7 +137,7 @@ class AlertmanagerClient:
             return await self._exchange(request)
 
     def _noted(self, peer: str, answer: T) -> T:
-        """The answer; a peer that is not available makes room for the next."""
+        """The answer; if the peer is unavailable, the next peer is used from now on."""
         if isinstance(answer, ApiUnavailable | ApiUnknown) and peer == self.peer:
             self._at = (self._at + 1) % len(self._peers)
         return answer

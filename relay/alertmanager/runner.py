@@ -1,5 +1,5 @@
-"""The work for one Alertmanager: silences that were asked for are carried out, and what it
-suppresses is read.
+"""The work for one Alertmanager: carries out the silences that were asked for, and reads what it
+suppresses.
 """
 
 import asyncio
@@ -43,44 +43,48 @@ from relay.delivery.calls import Exchange
 from relay.store.writer import Transactions
 from relay.supervised import Loop
 
-_AFTER_END = 1.0  # seconds after the end of a silence after which Alertmanager has noticed it
-_SILENT_FOR = 600.0  # seconds of failures after which it is said
+_AFTER_END = 1.0  # seconds after the end of a silence within which Alertmanager notices it
+_SILENT_FOR = 600.0  # seconds of failures after which they are reported
 
 
 class SilenceStore(Protocol):
-    """What the durable state does for one source. Each method is a transaction; all raise
+    """The part of the store that one source uses. Each method is a transaction; all raise
     StoreError.
     """
 
     def silencings_due(self, source: str, now: float) -> tuple[Silencing, ...]:
-        """Those whose next call is due, the oldest first."""
+        """The silencings whose next call is due, the oldest first."""
 
     def next_silencing(self, source: str) -> float | None:
-        """When the next one is due, Unix seconds."""
+        """When the next silencing is due, Unix seconds."""
 
     def keep_silencing(self, silencing: Silencing) -> tuple[LaneKey, ...]:
-        """Keeps it; cards of its alerts are due. Returns the lanes that have work now."""
+        """Stores the silencing; cards of its alerts become due. Returns the lanes that have work
+        now.
+        """
 
     def shown_alerts(self, source: str) -> tuple[str, ...]:
         """The alerts that fire on cards, by their keys."""
 
     def names(self, source: str, alerts: Sequence[str]) -> Mapping[str, str]:
-        """How cards call these alerts, as far as they show them."""
+        """The cards' names for these alerts, as far as they show them."""
 
     def asked_for(self, source: str, also: Sequence[str] = ()) -> Mapping[str, AbsentAlert]:
-        """The alerts that left a list, and `also` these, as far as cards show them as firing."""
+        """The alerts that left a list, and those of `also`, as far as cards show them as firing."""
 
     def known_suppressed(self, source: str) -> Mapping[str, Suppressed]:
-        """What is known of them."""
+        """The suppressions known so far."""
 
     def keep_reconciled(
         self, source: str, reconciled: Reconciled, now: float
     ) -> tuple[LaneKey, ...]:
-        """Keeps what changed; cards of these alerts are due. Returns the lanes that have work."""
+        """Stores the changes; cards of these alerts become due. Returns the lanes that have
+        work.
+        """
 
 
 class AlertmanagerRunner:
-    """Carries out silences at once, and polls while cards are open. One runs for a source."""
+    """Carries out silences at once, and polls while cards are open. Each source has one."""
 
     def __init__(
         self,
@@ -108,11 +112,11 @@ class AlertmanagerRunner:
         self._failing_since: float | None = None
 
     def ring(self) -> None:
-        """A silence was asked for."""
+        """Wakes the runner for a silence that was asked for."""
         self._work.set()
 
     def ask(self) -> None:
-        """The next look is now."""
+        """Makes the next poll due now."""
         self._look_again.set()
 
     def start(self) -> None:
@@ -122,11 +126,13 @@ class AlertmanagerRunner:
             loop.start()
 
     async def stop(self) -> None:
-        """Ends it; a call under way is looked for by the next run."""
+        """Stops. The next run looks for the result of a call that was under way."""
         await asyncio.gather(*(loop.stop() for loop in self._loops))
 
     async def _carry_out(self) -> None:
-        """What is due, one after the other; then waits until the next, or until it is rung."""
+        """Carries out what is due, one after the other; then waits until the next is due, or
+        `ring`.
+        """
         self._work.clear()
         now, source = self._clock(), self._config.source
         due = await self._transactions.run(partial(self._store.silencings_due, source, now))
@@ -138,7 +144,7 @@ class AlertmanagerRunner:
             await asyncio.wait_for(self._work.wait(), pause)
 
     async def advance(self, silencing: Silencing) -> Silencing:
-        """One call of a silencing: it is written down before and after."""
+        """Makes one call of a silencing. Its state is stored before and after."""
         now = self._clock()
         over = gives_up(silencing, now)
         if over is not None:
@@ -163,8 +169,8 @@ class AlertmanagerRunner:
         return silencing
 
     async def _poll(self) -> None:
-        """One look, and the pause after it, a little other each time: it is over when a silence
-        was written, and when the next one ends.
+        """One poll, and the pause after it with some jitter. The pause ends early when a silence
+        was written, or when one ends.
         """
         self._look_again.clear()
         next_end = await self.look()
@@ -176,18 +182,19 @@ class AlertmanagerRunner:
             await asyncio.wait_for(self._look_again.wait(), pause)
 
     async def poll(self) -> Poll | None:
-        """What is suppressed now, if it answers."""
+        """What is suppressed now, if Alertmanager answers."""
         found = await self._client.poll()
         return found if isinstance(found, Poll) else None
 
     async def count(self, matchers: tuple[Matcher, ...]) -> tuple[Labels, ...] | None:
-        """The alerts that the matchers hold for, if it answers."""
+        """The alerts that match, if Alertmanager answers."""
         found = await self._client.call(Count(matchers), self._client.peer)
         return found.alerts if isinstance(found, Counted) else None
 
     async def look(self) -> float | None:
-        """Reads what is suppressed, while cards are open, and asks for what left a list. A failing
-        API changes nothing. Returns when the next silence ends, or something is to be asked again.
+        """Reads what is suppressed while cards are open, and asks for alerts that left a list. A
+        failing API changes nothing. Returns when the next silence ends, or something is to be asked
+        again.
         """
         source = self._config.source
         shown = await self._transactions.run_unsynced(partial(self._store.shown_alerts, source))
@@ -218,8 +225,8 @@ class AlertmanagerRunner:
     async def _ask_for(
         self, freed: Sequence[str]
     ) -> tuple[dict[str, Presence], dict[str, Presence]]:
-        """The alerts that left a list, these among them: what was known of them, and what all peers
-        say of them now.
+        """The alerts that left a list, those in `freed` among them: the presence known so far, and
+        the one by the answers of all peers.
         """
         job = partial(self._store.asked_for, self._config.source, freed)
         asked = await self._transactions.run_unsynced(job)
@@ -268,7 +275,7 @@ class Alertmanagers:
         self._runners: dict[AlertmanagerConfig, AlertmanagerRunner] = {}
 
     async def follow(self, configs: Iterable[AlertmanagerConfig]) -> None:
-        """Works for these and no others. One whose settings changed stops before it begins anew."""
+        """Runs these and no others. One whose settings changed stops before it begins again."""
         wanted = tuple(configs)
         for config in [each for each in self._runners if each not in wanted]:
             await self._runners.pop(config).stop()
@@ -278,18 +285,18 @@ class Alertmanagers:
                 self._runners[config].start()
 
     def ask(self, source: str) -> None:
-        """Alerts of the source are no longer listed: it is looked at now."""
+        """Polls a source now, because alerts of it are no longer listed."""
         for config, runner in self._runners.items():
             if config.source == source:
                 runner.ask()
 
     def ring(self) -> None:
-        """A silence was asked for."""
+        """Wakes the runners for a silence that was asked for."""
         for runner in self._runners.values():
             runner.ring()
 
     async def poll(self, source: str) -> Poll | None:
-        """What the Alertmanager of a source suppresses now; None: there is none, or it does not
+        """What the Alertmanager of a source suppresses now; None if there is none, or it does not
         answer.
         """
         found = (runner for config, runner in self._runners.items() if config.source == source)
@@ -297,13 +304,13 @@ class Alertmanagers:
         return await runner.poll() if runner else None
 
     async def count(self, source: str, matchers: tuple[Matcher, ...]) -> tuple[Labels, ...] | None:
-        """The alerts of a source that the matchers hold for; None: nothing is known."""
+        """The alerts of a source that match; None if unknown."""
         found = (runner for config, runner in self._runners.items() if config.source == source)
         runner = next(found, None)
         return await runner.count(matchers) if runner else None
 
     async def stop(self) -> None:
-        """Ends all of them."""
+        """Stops all of them."""
         await self.follow(())
 
 

@@ -1,1 +1,1 @@
-"""Bots at work: updates are polled or posted, handled, and answered."""
+"""Bots at work: updates are polled or posted, handled and answered."""

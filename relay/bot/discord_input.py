@@ -1,4 +1,4 @@
-"""Where the presses of Discord come in: over the Gateway, or by POST to `/discord/APPLICATION`."""
+"""Receives the presses of Discord: over the Gateway, or by POST to `/discord/APPLICATION`."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -38,8 +38,8 @@ class DiscordInput:
         interact: Callable[[Interactions], Awaitable[None]],
         answer: Callable[[Interactions], Awaitable[dict[str, object]]],
     ) -> None:
-        """`interact` does what an interaction of the Gateway asks for and answers it; `answer`
-        gives the answer of one that was posted.
+        """`interact` carries out an interaction of the Gateway and answers it; `answer` returns the
+        answer to one that was posted.
         """
         self._store = store
         self._transactions = transactions
@@ -52,8 +52,8 @@ class DiscordInput:
         self._gateway: Gateway | None = None
 
     async def follow(self, bot: DiscordBot | None) -> None:
-        """Listens for this bot and no other; None: for none. One whose settings changed stops
-        before it begins anew.
+        """Listens for this bot only; for none if it is None. A bot whose settings changed stops
+        before it begins again.
         """
         if bot == self._bot:
             return
@@ -76,7 +76,7 @@ class DiscordInput:
         self._gateway.start()
 
     async def stop(self) -> None:
-        """Ends it; the session is left for a successor."""
+        """Stops. The session is left for a successor."""
         if self._gateway is not None:
             await self._gateway.stop()
         self._gateway, self._bot = None, None
@@ -84,8 +84,8 @@ class DiscordInput:
     async def posted(
         self, application: str, timestamp: str, signature: str, body: bytes
     ) -> Answered:
-        """The status and body with which a POST is answered. Discord tries wrong signatures on
-        purpose, and takes the address away where they get anything but 401.
+        """The status and body of the answer to a POST. Discord sends wrong signatures on purpose,
+        and removes an address that answers them with anything but 401.
         """
         bot = self._bot
         if bot is None or bot.interactions != "endpoint" or application != bot.application:

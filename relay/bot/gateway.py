@@ -1,4 +1,4 @@
-"""A connection to Discord's Gateway: no public address is needed for presses to come in."""
+"""A connection to Discord's Gateway, which brings presses without a public address."""
 
 import asyncio
 import random
@@ -29,13 +29,15 @@ from relay.platforms.http import NoAnswer, Request, Response
 from relay.supervised import Loop
 
 MOST_READ = 4 << 20  # bytes of a message
-PATIENCE = 3  # failures in a row until it is said
-_FEW = 10  # sessions that are left for others
+PATIENCE = 3  # failures in a row until they are reported
+_FEW = 10  # sessions left for others
 _GREETING = 15.0  # seconds
 
 
 class Gateway:
-    """Holds one connection for a bot: it is opened again and again, and resumed where it can be."""
+    """Keeps one connection for a bot: it is opened again whenever it ends, and resumed if
+    possible.
+    """
 
     def __init__(
         self,
@@ -47,8 +49,8 @@ class Gateway:
         emit: Callable[[Event], None],
         session: GatewaySession | None = None,
     ) -> None:
-        """`take` does what an interaction asks for and raises nothing; `keep` writes the session
-        down, for a successor; `session` is what a predecessor left.
+        """`take` carries out an interaction and raises nothing; `keep` stores the session for a
+        successor; `session` is what a predecessor left.
         """
         self._bot = bot
         self._take = take
@@ -66,7 +68,7 @@ class Gateway:
         self._loop.start()
 
     async def stop(self) -> None:
-        """Ends it; the session is left for a successor to resume."""
+        """Stops. The session is left for a successor to resume."""
         for each in self._work:
             each.cancel()
         await asyncio.gather(self._loop.stop(), *self._work, return_exceptions=True)
@@ -88,7 +90,7 @@ class Gateway:
             await asyncio.sleep(then.wait)
 
     async def _listen(self) -> int | None:
-        """One connection, until it ends; Discord's code, if it gave one."""
+        """One connection, until it ends; returns Discord's close code, if there is one."""
         url = await self._url()
         if isinstance(url, GatewayReconnect):
             await asyncio.sleep(url.wait)
@@ -112,12 +114,12 @@ class Gateway:
             finally:
                 beats.cancel()
                 await asyncio.gather(beats, return_exceptions=True)
-                # any code but 1000 and 1001 keeps the session for a successor
+                # Any code but 1000 and 1001 keeps the session for a successor.
                 await socket.close(code=4000)
             return socket.close_code
 
     async def _url(self) -> str | int | GatewayReconnect:
-        """The address of the Gateway; 4004 where the token is refused, or when to come again."""
+        """The address of the Gateway; 4004 if the token is refused, or when to try again."""
         request = Request(
             "GET",
             Secret(f"{self._bot.api}/gateway/bot"),
@@ -165,8 +167,8 @@ class Gateway:
                         return
 
     async def _beat(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Heartbeats, the first after a part of the interval; without a greeting the connection is
-        dead.
+        """Heartbeats, the first after a random part of the interval. A connection without a
+        greeting is dead.
         """
         started = self._clock()
         while not self._link.interval:
@@ -192,11 +194,11 @@ class Gateway:
         self._emit(BotListens(self._bot.account, listens=True))
 
     async def _register(self, application: str) -> None:
-        """Without the message command everything else works, so one try is enough."""
+        """Registers the message command. Everything else works without it, so one try is enough."""
         await self._exchange(register_commands(self._bot, application))
 
     def _begin(self, work: Awaitable[None]) -> None:
-        """An interaction is answered beside the next ones: each has three seconds."""
+        """Answers an interaction beside the next ones: each has three seconds."""
         task = asyncio.ensure_future(work)
         self._work.add(task)
         task.add_done_callback(self._done)

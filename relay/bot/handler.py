@@ -25,12 +25,12 @@ from relay.store.writer import Transactions
 PERSON, CHAT = (
     (6, 60.0),
     (12, 60.0),
-)  # answers, and within how many seconds, that one person and one chat get
-_MOST_KNOWN = 1000  # people and chats whose answers are counted before the old counts are forgotten
+)  # the answers that one person and one chat get, and within how many seconds
+_MOST_KNOWN = 1000  # people and chats whose answers are counted before old counts are forgotten
 
 
 class _UpdateResult(Struct, frozen=True):
-    """The result of an update. `subscriptions` are the present ones, None without a change."""
+    """The result of an update. `subscriptions` are the present ones, None if unchanged."""
 
     effects: UpdateEffects
     lanes: tuple[LaneKey, ...] = ()
@@ -38,8 +38,9 @@ class _UpdateResult(Struct, frozen=True):
 
 
 class BotHandler:
-    """Takes updates, each once: what follows is one transaction, then the lanes, the subscriptions
-    and the answers that it concerns."""
+    """Handles updates, each once: its effects are one transaction; then come the lanes, the
+    subscriptions and the answers concerned.
+    """
 
     def __init__(
         self,
@@ -62,10 +63,10 @@ class BotHandler:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, bot: BotId, update: Update) -> None:
-        """Does what follows from the update, unless it was done before. Raises StoreError: then
-        nothing was done.
+        """Carries out the update, unless that was done before. Raises StoreError: then nothing was
+        done.
 
-        What has begun ends, even when the caller is cancelled.
+        An update that has begun is finished even if the caller is cancelled.
         """
         task = asyncio.create_task(self._handle(bot, update))
         self._tasks.add(task)
@@ -73,8 +74,8 @@ class BotHandler:
         await asyncio.shield(task)
 
     async def _handle(self, bot: BotId, update: Update) -> None:
-        """An update that a bug of ours makes fail is passed over, so that those behind it are
-        heard.
+        """Handles an update. One that fails because of a bug is skipped, so that those behind it
+        are handled.
         """
         now = self._clock()
         try:
@@ -91,7 +92,7 @@ class BotHandler:
             )
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - see the docstring
             self._emit(
                 Noted("error", "update failed", (("update", str(update.id)), ("err", repr(error))))
             )
@@ -151,8 +152,8 @@ def _pass_over(store: PeopleStore, bot: BotId, update: Update, now: float) -> _U
 
 
 class _RateLimiter:
-    """How many answers a person and a chat got lately. A new start forgets it: it is only against
-    floods.
+    """How many answers a person and a chat got lately. It is not stored, since it only serves
+    against floods.
     """
 
     def __init__(self) -> None:

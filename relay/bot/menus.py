@@ -1,4 +1,4 @@
-"""For how long a person wants silence, and of what: a menu, a form, or a question."""
+"""The menu, form or question that asks a person what to silence and for how long."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -38,21 +38,21 @@ from relay.store.writer import Transactions
 QUESTION_LIVES = 120.0  # seconds
 COUNT_WITHIN = 1.5  # seconds: a form has to come within three
 Count = Callable[[str, tuple[Matcher, ...]], Awaitable[tuple[Labels, ...] | None]]
-"""The alerts of a source that matchers hold for, by its Alertmanager; None: it did not tell."""
+"""The alerts of a source in its Alertmanager that match the matchers; None: it did not answer."""
 
 
 class MenuStore(Protocol):
-    """What the durable state does for menus. Both raise StoreError."""
+    """The part of the store that menus use. Both methods raise StoreError."""
 
     def button_key(self) -> bytes:
         """The key that authenticates buttons."""
 
     def keep_question(self, question: Question) -> None:
-        """Remembers what an answer in writing is about."""
+        """Stores what an answer in writing will be about."""
 
 
 class SilenceMenus:
-    """Offers durations with the count of what they would mute."""
+    """Offers durations with the number of alerts that they would mute."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class SilenceMenus:
 
     async def offered(self, bot: Bot, query: CallbackQuery, menu: SilenceMenu) -> bool:
         """Whether the person was shown a menu that nobody else sees. It has to be the answer to the
-        press; False where the Bot API server knows no such messages, or the press asks for a
+        press; False if the Bot API server does not know such messages, or the press asks for a
         question in writing.
         """
         if menu.data.verb != "menu" or not await self._shows_ephemerals(bot, query):
@@ -95,7 +95,9 @@ class SilenceMenus:
         return isinstance(result_of(response), Result)
 
     async def _shows_ephemerals(self, bot: Bot, query: CallbackQuery) -> bool:
-        """An older server would post to everyone, so it is asked first, once for each address."""
+        """Whether the server knows ephemeral messages. An older one would post to everyone, so each
+        address is asked once, first.
+        """
         if query.chat.kind not in ("group", "supergroup"):
             return False
         known = self._ephemerals.get(bot.api)
@@ -109,7 +111,9 @@ class SilenceMenus:
     async def ask(
         self, bot: Bot, query: CallbackQuery, place: MessagePlace, menu: SilenceMenu
     ) -> None:
-        """Asks for an answer in writing. What cannot be kept is asked again by another press."""
+        """Asks for an answer in writing. If the question cannot be stored, another press asks it
+        again.
+        """
         language = catalogue_language(query.language)
         message = str(menu.data.message or query.message)
         said = [act(language, "silence_how").text]
@@ -145,7 +149,7 @@ class SilenceMenus:
     async def form(
         self, interaction: Interaction, menu: SilenceMenu, language: str
     ) -> dict[str, object]:
-        """The form, which has to be the first answer."""
+        """The form, which has to be the first answer to the interaction."""
         present = await self._present(menu)
         choices = [
             discord.FormChoice(each.verb, described(each, present, language).text)
@@ -161,8 +165,8 @@ class SilenceMenus:
         )  # fmt: skip
 
     async def with_count(self, effects: PressEffects, language: str) -> PressAnswer:
-        """The answer to a press; of a silence that may mute more than the card it says how many, if
-        Alertmanager tells in time.
+        """The answer to a press, with the number of alerts muted if the silence may mute more than
+        the card and Alertmanager answers in time.
         """
         wide = (each for each in effects.silencings if each.kind == "silence" and each.wide)
         silencing = next(wide, None)
@@ -180,7 +184,7 @@ class SilenceMenus:
         return replace(effects.answer, text=join(" ", [effects.answer.text, said]))
 
     async def _present(self, menu: SilenceMenu) -> Present:
-        """What Alertmanager has for each choice, if it tells in time."""
+        """The alerts in Alertmanager for each choice, if it answers in time."""
         asked = [self._count(menu.source, each.matchers) for each in menu.choices]
         try:
             async with asyncio.timeout(COUNT_WITHIN):

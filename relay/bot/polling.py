@@ -1,5 +1,5 @@
-"""Receives the updates of each bot, by polling or by webhook, and reports a bot that receives
-none.
+"""Receives the updates of each bot, by polling or by webhook, and reports a bot that
+receives none.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from relay.store.writer import Transactions
 from relay.supervised import supervised
 
 HOLD = (
-    10  # seconds that Telegram may wait before it answers that nothing came; the transport waits 15
+    10  # seconds that Telegram may wait before it answers without updates; the transport waits 15
 )
-CHECK_EVERY = 3600.0  # seconds between looks at a webhook
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between tries that fail: doubling
-PATIENCE = 2  # failures in a row after which a bot is said to hear nothing
+CHECK_EVERY = 3600.0  # seconds between checks of a webhook
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between failed attempts: doubling
+PATIENCE = 2  # failures in a row after which a bot is reported as receiving no updates
 _MENUS: tuple[tuple[Scope, tuple[str, ...]], ...] = (
     ("all_private_chats", PRIVATE_COMMANDS),
     ("all_group_chats", GROUP_COMMANDS),
@@ -36,7 +36,7 @@ _NO_SECRET = "0" * 64
 
 
 class Polling:
-    """Receives updates for all bots and passes each to `take` (see `BotHandler.take`)."""
+    """Receives updates for all bots and passes each to `take` (`BotHandler.take`)."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Polling:
         self._failures: dict[BotId, int] = {}
 
     async def follow(self, bots: Iterable[Bot]) -> None:
-        """Listens for these bots and no others. One whose settings changed stops before it begins
-        anew.
+        """Receives the updates of these bots only. A bot whose settings changed stops before it
+        begins again.
         """
         wanted = set(bots)
         gone = {bot: task for bot, task in self._tasks.items() if bot not in wanted}
@@ -75,7 +75,7 @@ class Polling:
         await self.follow(())
 
     def expects(self, account: str, secret: str) -> bool:
-        """Whether an update may come by HTTP for that bot with that secret."""
+        """Whether an update for that bot may come by HTTP with that secret."""
         bot = self._by_http(account)
         expected = telegram_bot.webhook_secret(bot.token) if bot else _NO_SECRET
         if (
@@ -87,10 +87,10 @@ class Polling:
         return False
 
     async def webhook(self, account: str, body: bytes) -> int:
-        """Takes an update that came by HTTP and was expected; the status to answer with."""
+        """Handles an expected update that came by HTTP; returns the status of the answer."""
         bot = self._by_http(account)
         if bot is None or bot not in self._names:
-            return 503  # commands are known by the bot's own name; Telegram comes again
+            return 503  # commands are recognised by the bot's own name; Telegram tries again
         try:
             await self._take(_id(bot), decode(body, self._names[bot]))
         except StoreError as error:
@@ -105,7 +105,7 @@ class Polling:
         )
 
     async def _supervise(self, bot: Bot) -> None:
-        """Receives updates until it is cancelled; an error only pauses it."""
+        """Receives updates until it is cancelled; an error only causes a pause."""
         await supervised(
             "receiving updates failed",
             partial(self._listen, bot),
@@ -145,7 +145,7 @@ class Polling:
                 )  # a server that does not wait is not asked without a break
 
     async def _by_webhook(self, bot: Bot, username: str) -> None:
-        """Has updates sent here, and looks every hour whether they still are."""
+        """Has updates sent here, and checks every hour whether they still are."""
         url = telegram_bot.webhook_url(bot)
         await self._transactions.run(partial(self._store.keep_webhook, _id(bot), url))
         self._names[bot] = username
@@ -165,7 +165,7 @@ class Polling:
             await asyncio.sleep(CHECK_EVERY)
 
     async def _leave_webhook(self, bot: Bot, ours: str) -> None:
-        """Takes back the webhook that an earlier configuration had us set; another program's
+        """Removes the webhook that the relay set for an earlier configuration; another program's
         stays.
         """
         found = telegram_bot.webhook_info(
@@ -176,7 +176,7 @@ class Polling:
         await self._transactions.run(partial(self._store.keep_webhook, _id(bot), ""))
 
     async def _publish(self, bot: Bot) -> None:
-        """Publishes the commands. Without them everything works, so one try is enough."""
+        """Publishes the commands. Everything works without that, so one try is enough."""
         for scope, commands in _MENUS:
             for language in LANGUAGES:
                 answer = await self._ask(
@@ -193,7 +193,7 @@ class Polling:
                     return
 
     async def _retry(self, bot: Bot, request: Request) -> Result:
-        """Repeats the request until the API accepts it; reports what fails."""
+        """Repeats the request until the API accepts it, and reports failures."""
         failures = 0
         while True:
             answer = await self._ask(request)

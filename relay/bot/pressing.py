@@ -1,4 +1,6 @@
-"""Presses of both platforms: each becomes one transaction, and whoever pressed is answered."""
+"""Handles the presses of both platforms: each becomes one transaction, and the person gets an
+answer.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -48,41 +50,41 @@ from relay.platforms.telegram.bot import result_of
 from relay.store.protocol import StoreError
 from relay.store.writer import Transactions
 
-RIGHTS_LIVE = 60.0  # seconds for which a person's standing in a chat is believed
+RIGHTS_LIVE = 60.0  # seconds for which a person's standing in a chat is remembered
 _MOST_KNOWN = 1000
-# A message may be pressed before what its call came to is written down.
+# A message may be pressed before the result of its call is stored.
 _TRIES, _MOMENT = 3, 0.2  # seconds
 
 
 class PressStore(Protocol):
-    """What the durable state does for presses. `context`, then `take` in the same job make one
-    transaction. All raise StoreError.
+    """The part of the store that presses use. `context`, then `take` in the same job make one
+    transaction. All methods raise StoreError.
     """
 
     def button_key(self) -> bytes:
         """The key that authenticates buttons, made once for all replicas."""
 
     def pressed(self, key: str) -> PressEffects | None:
-        """What a press came to that was committed before."""
+        """The result of a press that was committed before."""
 
     def press_context(self, place: MessagePlace, presser: Presser, now: float) -> PressContext:
         """The card of that message, and what is known of its alerts."""
 
     def take_press(self, press: Press, effects: PressEffects, now: float) -> tuple[LaneKey, ...]:
-        """Keeps the press and what follows from it; cards of these alerts are due. Returns lanes
+        """Stores the press and its effects; the cards of its alerts become due. Returns the lanes
         that have work now.
         """
 
     def keep_question(self, question: Question) -> None:
-        """Remembers what an answer in writing is about. Those that expired are forgotten."""
+        """Stores what an answer in writing will be about. Expired questions are forgotten."""
 
     def take_question(self, place: MessagePlace, now: float) -> Question | None:
-        """The question at `place`, once."""
+        """The question at `place`, which is removed."""
 
 
 class _Judged(Struct, frozen=True):
-    """What a press came to, and the lanes that have work since. `early`: the message is not known,
-    and may be in a moment: the call that made it has just ended. Nothing was kept.
+    """The result of a press, and the lanes that got work. `early`: the message is unknown and may
+    be known in a moment, since the call that made it has just ended. Nothing was stored.
     """
 
     effects: PressEffects
@@ -91,8 +93,8 @@ class _Judged(Struct, frozen=True):
 
 
 class Presses:
-    """Takes presses, each once, and answers them. A press that could not be kept says so, and does
-    nothing.
+    """Handles presses, each once, and answers them. If a press cannot be stored, the answer says so
+    and nothing is done.
     """
 
     def __init__(
@@ -108,8 +110,8 @@ class Presses:
         fresh: Callable[[], str],
         count: Count,
     ) -> None:
-        """`wake` wakes lanes, `asked` the calls to Alertmanager; `fresh` makes an action's id;
-        `count` gives the alerts that matchers would mute (None: nothing is known).
+        """`wake` wakes lanes, `asked` wakes the calls to Alertmanager; `fresh` makes an action's
+        id; `count` returns the alerts that matchers would mute (None: unknown).
         """
         self._store = store
         self._transactions = transactions
@@ -124,8 +126,8 @@ class Presses:
         self._standings: dict[tuple[str, int], tuple[float, telegram.MemberRights]] = {}
 
     async def update(self, bot: BotId, update: Update) -> None:
-        """An update of Telegram, if it is a press or an answer in writing. Raises StoreError: then
-        it has to come again.
+        """Handles an update of Telegram, if it is a press or an answer in writing. Raises
+        StoreError: then it has to come again.
         """
         try:
             match update:
@@ -137,11 +139,11 @@ class Presses:
                     pass
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 - a bug must not deafen the bot for good
+        except Exception as error:  # noqa: BLE001 - a bug must not stop the bot for good
             self._emit(Noted("error", "press failed", (("err", repr(error)),)))
 
     async def press(self, bot: BotId, query: CallbackQuery) -> None:
-        """A press on Telegram. It is answered within moments, whatever becomes of it."""
+        """Handles a press on Telegram. It is answered at once in any case."""
         account = self._config.current.bot(bot)
         if account is None:
             return
@@ -161,7 +163,7 @@ class Presses:
             await self._menus.ask(account, query, place, answer.menu)
 
     async def written(self, bot: BotId, written: Written) -> bool:
-        """An answer in writing to a question of ours; False where it is none."""
+        """Handles an answer in writing to a question of the relay; False if it is none."""
         account = self._config.current.bot(bot)
         place = MessagePlace("telegram", bot.api, bot.account, written.chat.id, written.reply_to)
         now = self._clock()
@@ -182,7 +184,7 @@ class Presses:
         return True
 
     async def interact(self, interaction: Interactions) -> None:
-        """An interaction that came over the Gateway."""
+        """Handles an interaction that came over the Gateway."""
         bot = self._config.current.acting.discord
         if bot is None or not isinstance(interaction, Interaction):
             return
@@ -190,7 +192,7 @@ class Presses:
         await self._exchange(discord.answer(bot, interaction, body))
 
     async def answer(self, interaction: Interactions) -> dict[str, object]:
-        """What an interaction is answered with, which is also the endpoint's answer."""
+        """The answer to an interaction, over the Gateway and at the endpoint alike."""
         if not isinstance(interaction, Interaction):
             return discord.pong()
         place = MessagePlace(
@@ -214,7 +216,7 @@ class Presses:
         return discord.told(answer.text, await self._offers(interaction, answer, language))
 
     async def _button(self, interaction: Interaction) -> tuple[ButtonData | None, str]:
-        """The button that a press or form is about; a form makes a silence of it."""
+        """The button of a press or form; a form turns it into a silence."""
         if interaction.kind == "command":
             return None, ""
         data = await self._checked(interaction, interaction.author)
@@ -230,8 +232,8 @@ class Presses:
     async def _offers(
         self, interaction: Interaction, answer: PressAnswer, language: str
     ) -> Buttons:
-        """A button to take over, beside the sentence that says who has it. It stands under a
-        message of the application, and so it names the card's message.
+        """A button to take over, below the sentence that names the holder. It is under a message of
+        the application, so its data names the card's message.
         """
         data, secret = await self._checked(interaction, interaction.author), await self._key()
         if not answer.offers or data is None or secret is None:
@@ -241,7 +243,7 @@ class Presses:
         return ((Button(act(language, "over").text, encode(over, secret, button_place(lane))),),)
 
     async def _checked(self, interaction: Interaction, account: str) -> ButtonData | None:
-        """The data of a button under a message of `account`; None when it is not of that."""
+        """The data of a button under a message of `account`; None if it is not valid there."""
         secret = await self._key()
         lane = LaneKey("discord", "", account, "")
         data = decode(interaction.data, secret, button_place(lane)) if secret else None
@@ -259,7 +261,7 @@ class Presses:
         whole: bool = False,
         reason: str = "",
     ) -> PressAnswer:
-        """What the press came to, committed. `button` is data that was checked before."""
+        """The committed result of the press. `button` is data that was checked before."""
         now = self._clock()
         job = partial(self._judge, key, place, presser, language, data, button, whole, reason, now)
         try:
@@ -294,7 +296,7 @@ class Presses:
         *,
         early: bool = False,
     ) -> _Judged:
-        """One transaction: a press that came before has the same answer again."""
+        """One transaction. A press that was handled before gets the same answer again."""
         known = self._store.pressed(key)
         if known is not None:
             return _Judged(known)
@@ -327,7 +329,9 @@ class Presses:
             return None
 
     async def _person(self, bot: Bot, chat: str, user: int, name: str) -> Presser:
-        """Who pressed. An administrator bot is told who administers, and who is not to be named."""
+        """Who pressed. If the bot is an administrator, Telegram tells it who else is, and who is
+        anonymous.
+        """
         rights = telegram.MemberRights(admin=False, anonymous=False)
         if chat.startswith("-") and user:
             rights = await self._standing(bot, chat, user)

@@ -1,4 +1,4 @@
-"""Replies: answers to commands go out when alerts leave room for them, each once or not at all."""
+"""Replies: sends answers to commands when alerts leave room for them, each at most once."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from relay.store.people import Outgoing, PeopleStore
 from relay.store.writer import Transactions
 from relay.supervised import Loop
 
-AGAIN = 1.2  # seconds until answers that found no room try again: a chat takes one message a second
+AGAIN = 1.2  # seconds until answers without room are tried again: a chat takes one message a second
 
 
 class Replies:
-    """Sends the answers that wait."""
+    """Sends the waiting answers."""
 
     def __init__(
         self,
@@ -48,16 +48,16 @@ class Replies:
         self._work.set()
 
     def start(self) -> None:
-        """Begins with what an earlier run left."""
+        """Begins with the answers that an earlier run left."""
         self.ring()
         self._loop.start()
 
     async def stop(self) -> None:
-        """Ends it; what waits is said by the next run, unless that is too late."""
+        """Stops. The next run sends what still waits, unless it is too late."""
         await self._loop.stop()
 
     async def _go_on(self) -> None:
-        self.ring()  # what a failure left over is said too
+        self.ring()  # sends what a failure left over, too
         pause: float | None = None
         while True:
             with suppress(TimeoutError):
@@ -66,13 +66,15 @@ class Replies:
             pause = await self._round()
 
     async def _round(self) -> float | None:
-        """Says what there is room for. Seconds until some of it should be tried again."""
+        """Sends the answers that there is room for. Returns the seconds until the others should be
+        tried again.
+        """
         waiting = await self._transactions.run(self._store.bot_replies)
         turns = [await self._say(each) for each in waiting]
         return None if all(turns) else AGAIN
 
     async def _say(self, outgoing: Outgoing) -> bool:
-        """Whether it is done with."""
+        """Whether the answer is done with."""
         config = self._config.current
         bot = config.bot(outgoing.bot)
         bot_reply, now = outgoing.bot_reply, self._clock()

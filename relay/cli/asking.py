@@ -1,4 +1,4 @@
-"""What the verbs about the history share: one request, and what is said when it cannot be
+"""The common part of the verbs about the history: one request, and the message if it cannot be
 answered.
 """
 
@@ -22,9 +22,7 @@ T = TypeVar("T")
 
 
 def answered(options: argparse.Namespace, request: AdminRequest, sort: type[T]) -> T | int:
-    """The answer of that sort; else the exit status, after saying on standard error why there is
-    none.
-    """
+    """The answer of type `sort`; else the exit status, after a message on standard error."""
     try:
         answer: object = ask(storage_of(options), request)
     except CannotStart as error:
@@ -37,7 +35,7 @@ def answered(options: argparse.Namespace, request: AdminRequest, sort: type[T]) 
 
 
 def link_of(lane: LaneKey, message: MessageRef | None, guild: str) -> str:
-    """The address of a message; empty where there is none."""
+    """The address of a message; empty if it has none."""
     platform = PLATFORMS.get(lane.platform)
     return platform.message_link(message, guild) if platform and message else ""
 

@@ -1,4 +1,4 @@
-"""`backup`: a consistent copy of the storage, beside a running relay too."""
+"""`backup`: a consistent copy of the storage, also while a relay runs."""
 
 import argparse
 from pathlib import Path
@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copies; a file that exists is wrong use."""
+    """Writes the copy. A file that exists is wrong use (status 2)."""
     file = options.file.absolute()
     if file.exists():
         complain(f"alert-relay backup: {file} exists: name another file")

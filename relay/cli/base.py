@@ -1,5 +1,5 @@
-"""What the verbs share: a parser whose errors are one line, the options that several have, and
-plain output.
+"""The common part of all verbs: a parser whose errors are one line, options that several verbs
+have, and plain output.
 """
 
 import argparse
@@ -21,7 +21,7 @@ STORAGE_VARIABLE = "ALERT_RELAY_STORAGE_PATH"
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that answers wrong use with one line and the way to help."""
+    """An argument parser that reports wrong use in one line, with the way to the help."""
 
     def error(self, message: str) -> NoReturn:
         """Ends with status 2."""
@@ -29,8 +29,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def say(text: str) -> None:
-    """A line, or several, on standard output, as a terminal may be shown them; at once, also into
-    a pipe.
+    """Writes lines on standard output, in a form that is safe for a terminal; at once, also into a
+    pipe.
     """
     sys.stdout.write(f"{shown(text)}\n")
     sys.stdout.flush()
@@ -42,18 +42,18 @@ def say_json(text: str) -> None:
 
 
 def say_drawn(text: str) -> None:
-    """A drawing, or a line, with colors of ours on standard output, at once."""
+    """Writes a drawing, or a line, with our own colours on standard output, at once."""
     sys.stdout.write(f"{shown(text, styled=True)}\n")
     sys.stdout.flush()
 
 
 def complain(text: str) -> None:
-    """A line, or several, on standard error."""
+    """Writes lines on standard error."""
     sys.stderr.write(f"{shown(text)}\n")
 
 
 def duration(text: str) -> float:
-    """The type of an option that takes a duration above zero."""
+    """The type of an option that takes a duration above zero, in seconds."""
     try:
         seconds = parse_duration(text)
     except ValueError as error:
@@ -64,7 +64,7 @@ def duration(text: str) -> float:
 
 
 def config_option(parser: argparse.ArgumentParser) -> None:
-    """`--config.file`, which every verb has that needs the configuration."""
+    """Adds `--config.file`, for verbs that need the configuration."""
     parser.add_argument(
         "--config.file",
         dest="config_file",
@@ -76,7 +76,7 @@ def config_option(parser: argparse.ArgumentParser) -> None:
 
 
 def output_option(parser: argparse.ArgumentParser) -> None:
-    """`-o simple|json`, where something is listed."""
+    """Adds `-o simple|json`, for verbs that list something."""
     parser.add_argument(
         "-o",
         "--output",
@@ -87,7 +87,7 @@ def output_option(parser: argparse.ArgumentParser) -> None:
 
 
 def storage_option(parser: argparse.ArgumentParser) -> None:
-    """`--storage.path`, which every verb has that asks about the storage."""
+    """Adds `--storage.path`, for verbs that ask about the storage."""
     parser.add_argument(
         "--storage.path",
         dest="storage",
@@ -109,7 +109,7 @@ def storage_option(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Address:
-    """A PostgreSQL that replicas share; its text may hold a password."""
+    """A PostgreSQL that replicas share. Its text may contain a password."""
 
     url: Secret
 
@@ -121,7 +121,7 @@ Storage = Path | Address
 
 
 def storage_of(options: argparse.Namespace) -> Storage:
-    """The storage that a verb asks about. Raises CannotStart."""
+    """The storage of a verb's options. Raises CannotStart."""
     try:
         url = storage_url(options)
     except ValueError as error:
@@ -131,8 +131,8 @@ def storage_of(options: argparse.Namespace) -> Storage:
 
 
 def storage_url(options: argparse.Namespace) -> str:
-    """The address of the PostgreSQL that `--storage.url-file` or the environment names; empty: the
-    storage is a folder. Raises ValueError for a file that cannot be read.
+    """The address of the PostgreSQL in the file of `--storage.url-file` or in the environment;
+    empty: the storage is a folder. Raises ValueError for a file that cannot be read.
     """
     if options.url_file is None:
         return os.environ.get(URL_VARIABLE, "").strip()

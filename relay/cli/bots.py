@@ -1,4 +1,4 @@
-"""`bots`: each bot of the configuration, how it listens, and what stands in its way."""
+"""`bots`: each bot of the configuration, how it receives updates, and what prevents that."""
 
 import argparse
 
@@ -16,7 +16,7 @@ from relay.platforms.telegram.bot import Refusal
 
 
 class Seen(Struct, frozen=True):
-    """A bot as Telegram shows it. `pending` updates wait; `error` says what is wrong, and `remedy`
+    """A bot according to Telegram. `pending` updates wait; `error` says what is wrong, and `remedy`
     what to do.
     """
 
@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Asks Telegram about each bot; status 1 when something is wrong with one."""
+    """Asks Telegram about each bot. Status 1 if something is wrong with one."""
     rules = rules_of(options.config_file, "serve")
     if isinstance(rules, int):
         return rules
@@ -82,7 +82,7 @@ def _refused(bot: Bot, refusal: Refusal) -> Seen:
 
 
 def _remedy(bot: Bot, url: str) -> str:
-    """What is wrong between the configuration and Telegram."""
+    """The remedy for a difference between the configuration and Telegram."""
     if bot.updates == "webhook" and url != telegram_bot.webhook_url(bot):
         return f"its webhook is {url or 'not set'}: the relay sets it when it starts"
     if bot.updates == "polling" and url:

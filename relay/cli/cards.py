@@ -1,4 +1,4 @@
-"""`cards list|close`: what the chats show as open."""
+"""`cards list|close`: the open cards of the chats."""
 
 import argparse
 import time
@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def list_(options: argparse.Namespace) -> int:
-    """Lists all of them, in several requests when they are many."""
+    """Lists all cards, in several requests if they are many."""
     cards: list[OpenCard] = []
     after = 0
     while True:
@@ -52,7 +52,7 @@ def list_(options: argparse.Namespace) -> int:
 
 
 def close(options: argparse.Namespace) -> int:
-    """Closes cards, one after the other; the worst status of all."""
+    """Closes cards, one after the other. Returns the worst status."""
     status = GOOD
     for number in options.numbers:
         answer = answered(options, CloseCard(number), ClosedCard)

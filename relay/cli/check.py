@@ -1,4 +1,4 @@
-"""`check-config`: all faults of configuration files at once, or what was found in them."""
+"""`check-config`: all faults of configuration files, or a summary of their contents."""
 
 import argparse
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Checks each file; status 1 when any has a fault, or with `--strict` a warning."""
+    """Checks each file. Status 1 if any has a fault, or with `--strict` a warning."""
     files: list[Path] = options.files
     if not files and (options.web is None or options.config_file.is_file()):
         files = [options.config_file]

@@ -30,14 +30,14 @@ def print_schema(_: argparse.Namespace) -> int:
 
 
 def schema_text() -> str:
-    """The schema as it stands in config/relay.schema.json."""
+    """The schema in config/relay.schema.json."""
     schema = file_model(PLATFORMS).model_json_schema(schema_generator=_Schema)
     return json.dumps({"$schema": _Schema.schema_dialect, **schema}, indent=2)
 
 
 class _Schema(GenerateJsonSchema):
-    """pydantic's generator without titles made from names and without defaults that say nothing: no
-    value is not a key. The docstrings of a model's fields are their descriptions.
+    """pydantic's generator, without titles made from names, and without null as a default, which
+    means a missing key. The docstrings of a model's fields are their descriptions.
     """
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
@@ -63,7 +63,7 @@ class _Schema(GenerateJsonSchema):
 
 
 def field_docs(model: type[BaseModel]) -> dict[str, str]:
-    """The docstring of each field, those of its bases among them.
+    """The docstring of each field, with those of its bases.
 
     pydantic would read them from the source at each start of the relay.
     """
@@ -71,13 +71,13 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
     for each in reversed(model.__mro__):
         origin = getattr(each, "__pydantic_generic_metadata__", {}).get("origin") or each
         if issubclass(origin, BaseModel) and origin is not BaseModel:
-            with suppress(OSError):  # a model made at run time has no source; its bases have
+            with suppress(OSError):  # a model made at run time has no source; its bases have one
                 told |= _told_by(ast.parse(inspect.cleandoc("\n" + inspect.getsource(origin))))
     return told
 
 
 def _told_by(source: ast.Module) -> dict[str, str]:
-    """What is said below each field of the class."""
+    """The docstring below each field of the class."""
     body = source.body[0].body if isinstance(source.body[0], ast.ClassDef) else []
     return {
         field.target.id: inspect.cleandoc(text.value.value)

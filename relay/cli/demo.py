@@ -1,5 +1,5 @@
-"""`demo`: the main job without an account, token or network: a relay, a local Telegram and Discord,
-one incident.
+"""`demo`: the relay's main job without an account, token or network: a relay, a local Telegram and
+Discord, one incident.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from relay.operate import log
 from relay.sandbox import incident
 from relay.sandbox.server import Sandbox, start
 
-PATIENCE = 60.0  # seconds for the chats to come to rest after the incident
+PATIENCE = 60.0  # seconds for the chats to settle after the incident
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Plays the incident; status 1 if anything was lost, 2 without a port for the page."""
+    """Plays the incident. Status 1 if anything was lost, 2 if there is no port for the page."""
     log.setup("error", "logfmt")
     if options.config_file is not None:
         return play_own(
@@ -103,14 +103,14 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 
 class _Tally:
-    """What the relay tells while it works."""
+    """The counts of the relay's events."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.retried = 0
 
     def listen(self, event: Event) -> None:
-        """Counts the calls, and those that have to be made again."""
+        """Counts the calls, and those that have to be repeated."""
         if isinstance(event, Called):
             self.calls += 1
             self.retried += bool(event.reason)
@@ -137,8 +137,8 @@ async def _demo(folder: Path, *, once: bool, port: int) -> int:
             "they change."
         )
         say(
-            f"Now {incident.LENGTH:.0f} seconds of two teams' night; the platforms fail for a "
-            "while as well.\n"
+            f"Playing {incident.LENGTH:.0f} seconds of two teams' night, in which the platforms "
+            "fail for some time.\n"
         )
         posted = await _play(sandbox, address)
         rows = await _come_to_rest(app, sandbox)
@@ -153,7 +153,7 @@ async def _demo(folder: Path, *, once: bool, port: int) -> int:
 
 
 async def _play(sandbox: Sandbox, address: str) -> int:
-    """Posts the incident while the chats are drawn; returns how many notifications were answered
+    """Posts the incident while the chats are drawn. Returns how many notifications were answered
     with 200.
     """
     began, drawn = time.time(), Drawn(sandbox, time.time())

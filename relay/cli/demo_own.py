@@ -1,5 +1,5 @@
-"""`demo --config.file`: one's own configuration, templates and routes against the local Telegram
-and Discord.
+"""`demo --config.file`: the user's configuration, templates and routes with the local Telegram and
+Discord.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from relay.store.data_dir import CannotStart
 WATCH_EVERY = 0.5  # seconds
 FAIL_SECONDS = 30.0
 _BETWEEN = 1.0  # seconds between payloads
-_PATIENCE = 60.0  # seconds for the chats to come to rest
-_STILL = 5  # looks in a row without a change
+_PATIENCE = 60.0  # seconds for the chats to settle
+_STILL = 5  # checks in a row without a change
 _NEVER = "0001-01-01T00:00:00Z"
 
 
 class OwnDemo(Struct, frozen=True):
-    """How the demo of one's own configuration runs: its options."""
+    """The options of the demo with the user's configuration."""
 
     config: Path
     once: bool
@@ -50,10 +50,10 @@ class OwnDemo(Struct, frozen=True):
 
 
 def play_own(options: OwnDemo) -> int:
-    """Plays until Ctrl-C, or once; status 1 when the file has faults or an alert was lost, 2 when
-    the demo cannot start.
+    """Plays until Ctrl-C, or once. Status 1 if the file has faults or an alert was lost, 2 if the
+    demo cannot start.
 
-    What fires in an Alertmanager is asked for first: from then on nobody outside is called.
+    Firing alerts of an Alertmanager are asked for first; after that nothing outside is called.
     """
     try:
         bodies = [body for path in options.payloads for body in bodies_of(path)]
@@ -86,7 +86,7 @@ class _Play:
         self._drawn: Drawn
 
     async def run(self, bodies: list[Body]) -> int:
-        """The whole demo; the exit status."""
+        """The whole demo. Returns the exit status."""
         try:
             self._sandbox = await server.start(port=self._options.page_port)
             host, port = self._options.address or ("127.0.0.1", 0)
@@ -136,8 +136,8 @@ class _Play:
         return GOOD
 
     async def _start(self) -> tuple[str, ...]:
-        """Starts a relay on the configuration as it is now, with an empty storage and empty chats;
-        the faults when it cannot be served, and then nothing has changed.
+        """Starts a relay on the present configuration, with an empty storage and empty chats.
+        Returns the faults if it cannot be served; then nothing has changed.
         """
         rules, faults = await asyncio.to_thread(load, self._options.config, "check")
         if rules is None:
@@ -164,7 +164,7 @@ class _Play:
             await app.stop()
 
     async def _follow(self) -> None:
-        """Starts anew at each change, with the payloads that were posted; for ever."""
+        """Starts anew at each change, with the payloads posted so far, for ever."""
         watch = Watch(self._options.config)
         while True:
             await asyncio.sleep(WATCH_EVERY)
@@ -191,8 +191,8 @@ class _Play:
         return posted
 
     async def _incident(self) -> int:
-        """One alert for each chat, the built-in incident by the routes of the file, and the end of
-        all of it.
+        """Posts one alert for each chat, the built-in incident by the routes of the file, and the
+        end of all alerts.
         """
         began = time.time()
         await self._fire({})
@@ -229,7 +229,7 @@ class _Play:
             await self._front.post({**body, "status": "resolved", "alerts": alerts}, path)
 
     async def _fail(self, wanted: dict[str, str]) -> None:
-        """Lets a chat of the page answer 500 for a while."""
+        """Lets a chat of the page answer 500 for some time."""
         now = time.time()
         for platform in ("telegram", "discord"):
             if wanted.get("platform") == platform:
@@ -239,8 +239,8 @@ class _Play:
                 self._drawn.remark(f"{platform} chat {target} fails for {FAIL_SECONDS:.0f} s")
 
     async def _come_to_rest(self) -> int:
-        """Waits until nothing is pending and the chats no longer change; how many deliveries were
-        lost or are still pending.
+        """Waits until nothing is pending and the chats no longer change. Returns how many
+        deliveries were lost or are still pending.
         """
         until, still, before = time.time() + _PATIENCE, 0, -1
         while time.time() < until and still < _STILL and self._app is not None:

@@ -1,4 +1,4 @@
-"""What the demo shows in the terminal: each message as it appears or changes in a chat."""
+"""Shows the demo in the terminal: each message as it appears or changes in a chat."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ _QUIET = "\x1b[2m{}\x1b[0m"
 
 
 def versions(sandbox: Sandbox) -> Iterator[tuple[str, str, str]]:
-    """Every version of every message: where it stands, its id with the version's number, and its
-    body as text.
+    """Every version of every message: its chat, its id with the version's number, and its body as
+    text.
     """
     for chat in sandbox.telegram.chats.values():
         for telegram in chat.messages.values():
@@ -40,7 +40,7 @@ def versions(sandbox: Sandbox) -> Iterator[tuple[str, str, str]]:
 
 
 class Drawn:
-    """Draws what is new in the chats since the last look."""
+    """Draws what is new in the chats since the last check."""
 
     def __init__(self, sandbox: Sandbox, began: float, *, seen: bool = False) -> None:
         self._sandbox = sandbox
@@ -49,13 +49,13 @@ class Drawn:
         self._seen = {(where, key) for where, key, _ in versions(sandbox)} if seen else set()
 
     async def watch(self) -> None:
-        """Looks until it is cancelled."""
+        """Checks until it is cancelled."""
         while True:
             self.look()
             await asyncio.sleep(LOOK_EVERY)
 
     def look(self) -> bool:
-        """Draws what is new; whether there was any."""
+        """Draws what is new. Returns whether there was anything."""
         new = [
             (where, key, text)
             for where, key, text in versions(self._sandbox)
@@ -70,6 +70,6 @@ class Drawn:
         return bool(new)
 
     def remark(self, text: str) -> None:
-        """A line of what happens, with the seconds since the beginning."""
+        """Writes a line about an event, with the seconds since the start."""
         line = f"{time.time() - self._began:5.1f} s  {text}"
         say_drawn(_QUIET.format(line) if self._colour else line)

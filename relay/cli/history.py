@@ -1,4 +1,4 @@
-"""`history`: what became of alerts, the newest first, and of one of them in sentences."""
+"""`history`: how alerts were handled, the newest first, and one of them in sentences."""
 
 import argparse
 import json
@@ -70,7 +70,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Lists, or shows one."""
+    """Lists the history, or shows one payload."""
     if options.words[:1] == ["show"]:
         if len(options.words) != 2:
             complain("alert-relay history: write `history show ID`, with one id")
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def list_(options: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> int:
-    """Lists rows, of several requests when it takes long to find them."""
+    """Lists rows, in several requests if finding them takes long."""
     query = HistoryQuery(
         labels=labels,
         since=time.time() - options.since if options.since else 0.0,
@@ -121,7 +121,7 @@ def _behind(query: HistoryQuery, after: str) -> HistoryQuery:
 
 
 def _nothing(options: argparse.Namespace, alertname: str) -> int:
-    """Says when what was looked for was last heard."""
+    """Says when the alerts in question were last heard."""
     heard = answered(options, AskLastHeard(alertname, options.source), LastHeard)
     if isinstance(heard, int):
         return heard
@@ -135,7 +135,7 @@ def _nothing(options: argparse.Namespace, alertname: str) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Says what became of one payload."""
+    """Says what followed from one payload."""
     trace = answered(options, ShowTrace(options.words[1]), Trace)
     if isinstance(trace, int):
         return trace

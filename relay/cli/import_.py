@@ -1,4 +1,6 @@
-"""`import`: a relay configuration from an alertmanager.yml, and what Alertmanager then needs."""
+"""`import`: makes a relay configuration from an alertmanager.yml, and says what Alertmanager then
+needs.
+"""
 
 import argparse
 import glob
@@ -13,7 +15,7 @@ from relay.config.importing_chats import senders
 from relay.config.importing_routes import child, items, word
 from relay.config.yaml_tree import read as read_yaml
 from relay.platforms import PLATFORMS
-from relay.settings.load import read_files
+from relay.settings.load import load, read_files
 
 _MOST = 1 << 20  # bytes of a template
 CONFIG = "relay.yml"
@@ -36,8 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Imports; status 1 when the file has faults or no chats, 2 when it cannot be read, or a file
-    of the result is there already.
+    """Imports. Status 1 if the file has faults or no chats, 2 if it cannot be read, or a file of
+    the result exists already.
     """
     path: Path = options.file
     try:
@@ -58,11 +60,13 @@ def run(options: argparse.Namespace) -> int:
         complain(f"alert-relay: {problem}")
         return CANNOT
     complain(_left(imported, options.out))
+    if options.out is not None and (listed := _faulty_templates(options.out)):
+        complain(listed)
     return GOOD
 
 
 def _templates(path: Path, data: bytes) -> dict[str, str]:
-    """The template files that an alertmanager.yml names, by their paths; those that are not here
+    """The template files that an alertmanager.yml names, by their paths. Files that are not there
     are looked for beside it.
     """
     source, _ = read_yaml(str(path), data)
@@ -78,7 +82,7 @@ def _templates(path: Path, data: bytes) -> dict[str, str]:
 
 
 def _written(imported: Imported, folder: Path) -> str:
-    """Writes all files; says why it cannot, and then has changed none that was there."""
+    """Writes all files. Returns why it cannot; then no existing file has changed."""
     files = (ImportedFile(CONFIG, imported.config, secret=False), *imported.files)
     there = [each.path for each in files if (folder / each.path).exists()]
     if there:
@@ -96,7 +100,7 @@ def _written(imported: Imported, folder: Path) -> str:
 
 
 def _left(imported: Imported, folder: Path | None) -> str:
-    """What the reader has to do."""
+    """What is left for the user to do."""
     listed = "\n".join(map(render, imported.losses)) or "Everything was converted."
     head = f"Not converted, or to be checked ({len(imported.losses)}):\n" if imported.losses else ""
     return (
@@ -113,6 +117,20 @@ def _made(imported: Imported, folder: Path | None) -> str:
         return ""
     names = [CONFIG, *(each.path for each in imported.files)]
     return "".join(f"Wrote {folder / name}\n" for name in names) + "\n"
+
+
+def _faulty_templates(folder: Path) -> str:
+    """What is wrong with the templates that were written, such as markup that never ends: the
+    platform refuses such a message from Alertmanager too.
+    """
+    _, faults = load(folder / CONFIG, "check")
+    found = [
+        each for each in faults if each.severity == "fault" and each.file != str(folder / CONFIG)
+    ]
+    if not found:
+        return ""
+    listed = "\n".join(map(render, found))
+    return f"\nTo be mended before {CONFIG} can be served ({len(found)}):\n{listed}"
 
 
 def _missing(imported: Imported) -> str:

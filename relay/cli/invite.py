@@ -31,7 +31,7 @@ _MOST_USES = 10_000
 
 
 class Link(Struct, frozen=True):
-    """An invitation as it is handed out: `link` for a person, `group_link` for a group."""
+    """The links of an invitation: `link` for a person, `group_link` for a group."""
 
     id: str
     name: str
@@ -86,7 +86,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def create(options: argparse.Namespace) -> int:
-    """Makes an invitation and prints its links: they are shown this once."""
+    """Creates an invitation and prints its links, which are shown only this once."""
     try:
         matchers = tuple(matcher for text in options.matchers for matcher in parse(text))
     except MatcherError as error:
@@ -115,8 +115,8 @@ def create(options: argparse.Namespace) -> int:
 
 
 def _bot(options: argparse.Namespace) -> tuple[Bot, str] | int:
-    """The bot that people will meet and its user name; else the exit status, after saying why there
-    is none.
+    """The bot that people will talk to and its user name; else the exit status, after a message on
+    standard error.
     """
     rules = rules_of(options.config_file, "serve")
     if isinstance(rules, int):
@@ -159,7 +159,7 @@ def _print(link: Link, options: argparse.Namespace) -> None:
 
 
 def list_(options: argparse.Namespace) -> int:
-    """Lists the invitations, those that are over as well."""
+    """Lists the invitations, expired ones as well."""
     answer = asked(options, ListInvites())
     if not isinstance(answer, Invites):
         return answer if isinstance(answer, int) else CANNOT
@@ -194,7 +194,7 @@ def spell(matchers: tuple[Matcher, ...]) -> str:
 
 
 def revoke(options: argparse.Namespace) -> int:
-    """Revokes invitations, one after the other; the worst status of all."""
+    """Revokes invitations, one after the other. Returns the worst status."""
     status = GOOD
     for invite_id in options.ids:
         answer = asked(options, RevokeInvite(invite_id))

@@ -1,4 +1,4 @@
-"""Loads the configuration for a verb that looks at it or uses it once."""
+"""Loads the configuration for a verb that reads it or uses it once."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,16 +9,15 @@ from relay.config.fault import Fault, render
 from relay.config.resolve import ResolvedConfig
 from relay.settings.load import load, load_routing
 
-if TYPE_CHECKING:  # routes need no templates, see `load_routing`
+if TYPE_CHECKING:  # routes need no templates: `load_routing`
     from relay.config.rules import Rules
 
 
 def rules_of(path: Path, mode: Mode = "check") -> "Rules | int":
-    """The rules of a configuration; else the exit status, after saying on standard error what is
-    wrong.
+    """The rules of a configuration; else the exit status, after a message on standard error.
 
-    In mode `check` secret files may be missing: what needs none of them works on any machine. A
-    verb that calls the chats (`serve`) needs them, and cannot start without.
+    In mode `check` secret files may be missing, so that verbs without a need for them work on any
+    machine. A verb that calls the chats (`serve`) needs them, and cannot start without.
     """
     if not path.is_file():
         return _absent(path)
@@ -30,7 +29,7 @@ def rules_of(path: Path, mode: Mode = "check") -> "Rules | int":
 
 
 def routing_of(path: Path) -> ResolvedConfig | int:
-    """A configuration without its templates, else the exit status as of `rules_of`."""
+    """A configuration without its templates; else the exit status, as for `rules_of`."""
     if not path.is_file():
         return _absent(path)
     resolved, faults = load_routing(path)

@@ -1,4 +1,4 @@
-"""How verbs name a chat: the platform and the ids that the configuration has, nothing secret."""
+"""The names of chats in verbs: the platform and the ids in the configuration, without secrets."""
 
 from relay.core.routing.lane import LaneKey
 from relay.platforms import PLATFORMS
@@ -6,8 +6,8 @@ from relay.platforms.contract import Platforms
 
 
 def spell(lane: LaneKey, platforms: Platforms = PLATFORMS) -> str:
-    """The chat on one line, in words of the configuration. A storage may hold a chat of a platform
-    that is no longer there.
+    """The chat on one line, in words of the configuration. A storage may have a chat of a platform
+    that no longer exists.
     """
     platform = platforms.get(lane.platform)
     if platform:

@@ -1,4 +1,4 @@
-"""Payloads to look at: of files, and what an Alertmanager has firing now."""
+"""Payloads for verbs: from files, or the alerts that fire in an Alertmanager now."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ _ELSEWHERE = "--payload=FILE or --alertmanager.url=URL"
 _notification = msgspec.json.Decoder(Notification).decode
 
 
-class NoPayloads(Exception):  # noqa: N818 - it is told to a person, who names another source
+class NoPayloads(Exception):  # noqa: N818 - its text is for a person, who names another source
     """Why there are no payloads, and what to do."""
 
 
 def bodies_of(path: Path) -> Iterator[Body]:
-    """The webhook bodies of a file: one JSON object, a list of them, or one a line. Raises
+    """The webhook bodies of a file: one JSON object, a list of them, or one on each line. Raises
     NoPayloads.
     """
     try:
@@ -53,7 +53,7 @@ def bodies_of(path: Path) -> Iterator[Body]:
 
 
 def recorded(bodies: Iterable[Body], source: str, name: str) -> Iterator[Recorded]:
-    """The bodies as if each had come when the newest of its alerts began or ended."""
+    """The bodies, as if each had come when the newest of its alerts began or ended."""
     for body in bodies:
         try:
             parts = tuple(parse(json.dumps(body).encode(), source))
@@ -75,9 +75,8 @@ def _newest(parts: tuple[Notification, ...], now: float) -> float:
 
 
 def stored(folder: Storage, since: float) -> Iterator[Recorded]:
-    """The payloads that a storage keeps, accepted at `since` (Unix seconds) or later, in the order
-    of acceptance: from the relay that runs on it, or from the storage when none runs. Raises
-    NoPayloads.
+    """The payloads in a storage, accepted at `since` (Unix seconds) or later, in the order of
+    acceptance: from the relay that runs on it, or from the storage if none runs. Raises NoPayloads.
     """
     after = 0
     while page := _page(folder, ListPayloads(since, after)):
@@ -106,8 +105,8 @@ def _decoded(folder: Storage, each: StoredPayload) -> Notification:
 
 
 def firing_groups(url: str) -> list[Body]:
-    """The groups of alerts that fire now, neither silenced nor inhibited, as bodies of a webhook.
-    Raises NoPayloads.
+    """The groups of alerts that fire now, neither silenced nor inhibited, as webhook bodies. Raises
+    NoPayloads.
     """
     query = "api/v2/alerts/groups?active=true&silenced=false&inhibited=false&muted=false"
     groups = asyncio.run(_fetch(f"{url.rstrip('/')}/{query}"))
@@ -118,7 +117,7 @@ def firing_groups(url: str) -> list[Body]:
 
 
 def firing_now(url: str) -> Iterator[Recorded]:
-    """What fires now, each alert once, as if it had come now. Raises NoPayloads."""
+    """The alerts that fire now, each once, as if they had come now. Raises NoPayloads."""
     alerts: dict[str, object] = {}
     for body in firing_groups(url):
         alerts |= {alert["fingerprint"]: alert for alert in body["alerts"]}
@@ -165,7 +164,7 @@ def _common(alerts: list[Body], key: str) -> Body:
 
 
 async def _fetch(url: str) -> list[Body]:
-    import aiohttp  # noqa: PLC0415 - files need none
+    import aiohttp  # noqa: PLC0415 - files do not need it
 
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
     try:
@@ -174,7 +173,7 @@ async def _fetch(url: str) -> list[Body]:
                 raise NoPayloads(f"{response.url.origin()} answers {response.status}")
             found = await response.json()
     except aiohttp.ClientConnectorError as error:
-        number = error.errno or 0  # a name that is not found has a negative one
+        number = error.errno or 0  # that of a name that is not found is negative
         why = os.strerror(number) if number > 0 else str(error.strerror)
         where = f"{error.host}:{error.port}"
         raise NoPayloads(f"cannot ask the Alertmanager at {where}: {why}") from None

@@ -1,4 +1,6 @@
-"""What the verbs about people and chats share: asking the relay, and choosing a bot."""
+"""The common part of the verbs about people and chats: requests to the relay, and the choice of a
+bot.
+"""
 
 import argparse
 
@@ -20,7 +22,7 @@ from relay.store.queue import Refused
 def asked(
     options: argparse.Namespace, request: RosterRequest
 ) -> Chats | Invites | Subscriptions | int:
-    """The answer; else the exit status, after saying on standard error why there is none."""
+    """The answer; else the exit status, after a message on standard error."""
     try:
         answer = ask(storage_of(options), request)
     except CannotStart as error:
@@ -33,7 +35,7 @@ def asked(
 
 
 def choose(bots: tuple[Bot, ...], account: str) -> Bot | str:
-    """The bot of that id, or the only one; else what is wrong."""
+    """The bot with that id, or the only one; else what is wrong."""
     found = [bot for bot in bots if account in ("", bot.account)]
     if len(found) == 1:
         return found[0]
@@ -48,7 +50,7 @@ def choose(bots: tuple[Bot, ...], account: str) -> Bot | str:
 
 
 def introduced(bot: Bot) -> Me | str:
-    """The bot's names, or why they cannot be had and what to do."""
+    """The bot's names, or why they are unknown and what to do."""
     answer = called(telegram_bot.get_me(bot))
     if isinstance(answer, Refusal):
         return f"{answer.why}; {telegram_bot.remedy(answer)}"
@@ -56,5 +58,5 @@ def introduced(bot: Bot) -> Me | str:
 
 
 def as_json(value: object) -> str:
-    """The value for programs to read."""
+    """The value as JSON."""
     return msgspec.json.format(msgspec.json.encode(value)).decode()

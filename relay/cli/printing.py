@@ -1,23 +1,21 @@
-"""How verbs print what they list: tables, times and ages on lines that a terminal shows as they
-are.
-"""
+"""Prints lists: tables, times and ages on lines that are safe for a terminal."""
 
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-# C0 but for tab and line feed, DEL, C1, the separators of lines, what turns the direction of text,
-# and halves of surrogate pairs, which no terminal can be sent.
+# C0 except tab and line feed, DEL, C1, line separators, characters that reverse the direction of
+# text, and halves of surrogate pairs, which cannot be encoded.
 _STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
-_WIDEST = 200  # characters in a column
-_LONGEST = 4000  # characters on one line
+_WIDEST = 200  # characters of a column
+_LONGEST = 4000  # characters of a line
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows under their heads, each column as wide as it has to be."""
+    """Rows under their heads, each column as wide as its contents."""
     shown = [[safe(cell, _WIDEST) for cell in row] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     lines = (
@@ -37,7 +35,9 @@ def time_of(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """As kubectl writes it: the largest unit alone, or with the next one while it is small."""
+    """An age as kubectl writes it: the largest unit alone, or with the next one while it is
+    small.
+    """
     left = max(0, round(seconds))
     for unit, size, smaller, part in (
         ("d", 86400, "h", 3600),
@@ -55,8 +55,8 @@ def age(seconds: float) -> str:
 
 
 def shown(text: str, *, styled: bool = False) -> str:
-    """The text without anything that a terminal obeys, whoever wrote it: whatever a verb prints
-    goes through here. `styled`: colors stay, of a drawing that lets none of its content through.
+    """The text without anything that a terminal interprets, whoever wrote it: all output of verbs
+    passes through here. With `styled` colours stay, for a drawing whose contents are safe already.
     """
     if not styled:
         return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -65,11 +65,11 @@ def shown(text: str, *, styled: bool = False) -> str:
 
 
 def shown_json(text: str) -> str:
-    """JSON with the same meaning that a terminal shows as it is."""
+    """JSON with the same meaning that is safe for a terminal."""
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def safe(text: str, most: int = _LONGEST) -> str:
-    """One line that a terminal shows as it is, whatever an alert holds."""
+    """One line that is safe for a terminal, whatever an alert contains."""
     cut = text if len(text) <= most else f"{text[: most - 1]}…"
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)

@@ -1,4 +1,4 @@
-"""Asks about the storage: the relay that runs on it, or, when none runs, the storage itself."""
+"""Asks about the storage: the relay that runs on it, or, if none runs, the storage itself."""
 
 import socket
 import time
@@ -27,17 +27,17 @@ from relay.store.protocol import NewerSchema, StoreError
 from relay.store.queue import Refused, Whole
 from relay.store.sqlite.store import SqliteStore
 
-if TYPE_CHECKING:  # psycopg may be missing
+if TYPE_CHECKING:  # psycopg may not be installed
     from relay.store.postgres.admin import AdminStore
 
-LONG_PATIENCE = 3600.0  # for a copy of the whole storage
-PATIENCE = 30.0  # seconds: longer than the call to a chat that a retry or drop may have to wait for
+LONG_PATIENCE = 3600.0  # seconds for a copy of the whole storage
+PATIENCE = 30.0  # seconds: longer than a call to a chat, for which retry and drop may wait
 _LARGEST = 64 << 20  # bytes of an answer
 _answer: Callable[[bytes], AdminAnswer] = msgspec.json.Decoder(AdminAnswer).decode
 
 
 def ask(storage: Storage, request: AdminRequest) -> AdminAnswer:
-    """The answer, the same from a running relay and from the storage. Raises CannotStart when there
+    """The answer, the same from a running relay and from the storage. Raises CannotStart if there
     is none.
     """
     if isinstance(storage, Address):
@@ -47,7 +47,7 @@ def ask(storage: Storage, request: AdminRequest) -> AdminAnswer:
 
 
 def _from_relay(path: Path, request: AdminRequest) -> AdminAnswer | None:
-    """The answer of the relay that listens there; None when nobody does, also where one left its
+    """The answer of the relay that listens there; None if nobody does, even if a relay left its
     socket behind.
     """
     with socket.socket(socket.AF_UNIX) as line:
@@ -119,7 +119,9 @@ def _perform_beside(admin_store: "AdminStore", request: AdminRequest) -> AdminAn
     if isinstance(request, Backup):
         return back_up(store, request)
     if isinstance(request, Salvage):
-        return Refused("a damaged file is taken in by a relay on SQLite: see `storage copy`")
+        return Refused(
+            "this storage is PostgreSQL: only a relay on SQLite can salvage a damaged file"
+        )
     lane = None
     if isinstance(request, Retry | Drop):
         found = store.queued(request.id)
@@ -153,5 +155,5 @@ def _emit(event: Event) -> None:
     if isinstance(event, StorageDamaged):
         complain(
             f"the storage was damaged ({event.why}): it is now {event.moved_to}, and an empty "
-            "one was begun"
+            "one was started"
         )

@@ -1,4 +1,6 @@
-"""`queue list|show|retry|drop|salvage`: what has not reached its chat, and what to do with it."""
+"""`queue list|show|retry|drop|salvage`: the deliveries that have not reached their chats, and
+commands for them.
+"""
 
 import argparse
 import json
@@ -99,7 +101,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def list_(options: argparse.Namespace) -> int:
-    """Lists a page, of several requests when it is long."""
+    """Lists up to `--limit` deliveries, a page for each request."""
     query = Query(options.receiver, options.state, options.after)
     found = _asked(options, replace(query, limit=min(options.limit, MOST_LISTED)))
     if not isinstance(found, Page):
@@ -132,12 +134,12 @@ def retry(options: argparse.Namespace) -> int:
 
 
 def drop(options: argparse.Namespace) -> int:
-    """Gives deliveries up, one after the other."""
+    """Gives up deliveries, one after the other."""
     return _each(options, Drop)
 
 
 def salvage(options: argparse.Namespace) -> int:
-    """Takes in a damaged storage, which stays as it is."""
+    """Salvages a damaged storage, which stays unchanged."""
     if not options.file.is_file():
         complain(f"alert-relay queue: there is no file {options.file}")
         return CANNOT
@@ -145,7 +147,9 @@ def salvage(options: argparse.Namespace) -> int:
 
 
 def _each(options: argparse.Namespace, request: Callable[[str], AdminRequest]) -> int:
-    """The worst status of all; what cannot be asked at all ends it."""
+    """Makes a request for each delivery and returns the worst status. If the storage cannot be
+    asked at all, stops.
+    """
     status = GOOD
     for delivery_id in options.ids:
         status = max(status, _said(_asked(options, request(delivery_id))))
@@ -162,7 +166,7 @@ def _asked(options: argparse.Namespace, request: AdminRequest) -> AdminAnswer:
 
 
 def _said(answer: AdminAnswer) -> int:
-    """Prints what a request came to; the exit status."""
+    """Prints the result of a request. Returns the exit status."""
     match answer:
         case Retried(id, new):
             say(f"{id} is tried at once" if id == new else f"{id} retried as {new}")

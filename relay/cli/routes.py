@@ -1,5 +1,5 @@
 """`routes show`, `routes test` and `routes diff`: where alerts go, why, and what a change would do
-to what came.
+to the stored ones.
 """
 
 import argparse
@@ -118,7 +118,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """`routes diff`; what it needs is loaded for it alone, so that the others start at once."""
+    """`routes diff`, whose modules are loaded only here, so that the other verbs start fast."""
     from relay.cli.routes_diff import run  # noqa: PLC0415
 
     return run(options)
@@ -153,8 +153,8 @@ def _notes(config: ResolvedConfig, route: Route, at: float | None) -> Iterator[s
 
 
 def test(options: argparse.Namespace) -> int:
-    """Prints the receivers, one a line; with `--verify.receivers` status 1 when they differ, in
-    whatever order. With `--at` a receiver that is muted then is marked, and counts as not reached.
+    """Prints the receivers, one on each line. With `--verify.receivers` status 1 if they differ, in
+    any order. With `--at` a receiver that is muted then is marked, and counts as not reached.
     """
     config = routing_of(options.config_file)
     if isinstance(config, int):
@@ -187,7 +187,7 @@ def test(options: argparse.Namespace) -> int:
 
 
 def _timetable(config: ResolvedConfig, receiver: str, labels: Labels) -> Iterator[str]:
-    """When what nobody takes becomes louder: `after 10m mentions Anna`."""
+    """When an alert that nobody takes escalates: `after 10m mentions Anna`."""
     plan = config.acting.escalations.get(receiver)
     if plan is None or not matches(plan.matchers, labels):
         return
@@ -202,8 +202,8 @@ def _who(mention: Iterable[Who]) -> str:
 
 
 def _wrong(found: tuple[Reached, ...], options: argparse.Namespace) -> str:
-    """How the receivers differ from those to verify; empty when they do not. One that is muted at
-    the time asked about is not reached.
+    """How the receivers differ from those to verify; empty if they do not. One that is muted at the
+    given time counts as not reached.
     """
     if options.verify is None:
         return ""
@@ -234,8 +234,8 @@ def _answer(
 
 
 def _answer_lines(config: ResolvedConfig, options: argparse.Namespace) -> int:
-    """Answers each line of standard input at once, so that another program can ask one by one;
-    status 2 when a line was no label set, 1 when one reached other receivers than those to verify.
+    """Answers each line of standard input at once, so that another program can ask one by one.
+    Status 2 if a line was not a label set, 1 if one reached other receivers than those to verify.
     """
     status = GOOD
     for line in sys.stdin:

@@ -1,5 +1,5 @@
-"""`send-test`: one marked test message to each chat of a receiver, on the way that every message
-takes.
+"""`send-test`: one marked test message to each chat of a receiver, sent like every other
+message.
 """
 
 import argparse
@@ -48,8 +48,8 @@ from relay.platforms.scalar import nearest
 
 
 class Tested(Struct, frozen=True):
-    """What came of one chat's test. `place` is FILE:LINE of its entry; `error` and `remedy` are
-    empty if it is well.
+    """The result of one chat's test. `place` is FILE:LINE of its entry; `error` and `remedy` are
+    empty if all went well.
     """
 
     receiver: str
@@ -74,8 +74,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Sends and says what came of it; status 1 when a chat did not get its message as it should
-    be.
+    """Sends the messages and prints the results. Status 1 if a chat did not get its message as it
+    should be.
     """
     rules = rules_of(options.config_file, "serve")
     if isinstance(rules, int):
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _chats(targets: tuple[Target, ...]) -> tuple[Target, ...]:
-    """Each chat once, also where several values of a label lead to it."""
+    """Each chat once, even if several values of a label lead to it."""
     found: dict[tuple[LaneKey, Policy], Target] = {}
     for target in targets:
         found.setdefault((target.lane, target.policy), target)
@@ -138,7 +138,7 @@ async def _test(
     outcome = platform.outcome(target.lane, step, await transport.send(request))
     error, remedy = _judged(outcome, target, platform)
     if rendered.failed and not error:
-        error = f"the template failed, the built-in plain text went out: {rendered.failed}"
+        error = f"the template failed, the built-in plain text was sent: {rendered.failed}"
         remedy = f"correct the template {policy.template}"
     return _tested(target, outcome, error, remedy)
 
@@ -172,7 +172,7 @@ def _print(chat: str, tested: Tested) -> None:
 
 
 def _judged(outcome: Outcome, target: Target, platform: AnyPlatform) -> tuple[str, str]:
-    """What is wrong and what the operator can do; both empty when the message was taken."""
+    """What is wrong and what the operator can do; both empty if the message was accepted."""
     match outcome:
         case Delivered():
             return "", ""

@@ -29,7 +29,7 @@ from relay.supervised import supervised
 T = TypeVar("T")
 _MOST_FILES = 65536
 _log = logging.getLogger("relay")
-# Objects made since the last collection: most of what is made is freed without one.
+# Objects made since the last collection: most objects are freed without one.
 _ALLOCATED = 5000
 _SETTLED_AFTER = 0.2  # seconds
 
@@ -95,7 +95,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="console_listen",
         default="",
         metavar="HOST:PORT",
-        help="address of a listener of the console's own (default: that of the webhooks)",
+        help="address of a separate listener for the console (default: that of the webhooks)",
     )
     add(
         "--storage.lease",
@@ -103,8 +103,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=15.0,
         metavar="DURATION",
-        help="on PostgreSQL: time after which others take over the chats of a replica that is not"
-        " heard of (default: 15s)",
+        help="on PostgreSQL: time after which others take over the chats of a replica that does not"
+        " answer (default: 15s)",
     )
     add(
         "--storage.spool",
@@ -120,7 +120,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serves; status 2 when it cannot start."""
+    """Serves until it is told to stop. Status 2 if it cannot start."""
     _open_files()
     log.setup(options.level, options.form)
     host, colon, port = options.listen.rpartition(":")
@@ -173,7 +173,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         asyncio.run(_serve(chosen, options.watch_every))
     except CannotStart as error:
-        if options.form == "json":  # what reads the log as JSON reads this line too
+        if options.form == "json":  # a program that reads the log as JSON reads this line too
             _log.error(str(error), extra={"values": ()})
         else:
             complain(str(error))
@@ -182,7 +182,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _open_files() -> None:
-    """As many connections as the machine allows: chats that hang must not use up the senders'."""
+    """Allows as many open files as the machine does: chats that hang must not use up the senders'
+    connections.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft == resource.RLIM_INFINITY or soft >= most:
@@ -205,7 +207,7 @@ def _seconds(text: str) -> float:
 
 
 def _built(options: Options) -> tuple[Watch, Watch, App]:
-    """The watches are there before the first load, so that they miss no change."""
+    """The watches begin before the first load, so that they miss no change."""
     return Watch(options.config_file), Watch(options.config_file), App(options)
 
 
@@ -218,12 +220,12 @@ async def _serve(options: Options, watch_every: float) -> None:
     _log.info("starting", extra={"values": _described(options)})
     if proxy := ignored_proxy(os.environ):
         _log.warning(proxy, extra={"values": ()})
-    # In a thread: files that do not answer keep no signal from being heard.
+    # In a thread, so that signals are heard while files do not answer.
     building = asyncio.create_task(OwnThread("start").run(partial(_built, options), None))
     if not await _unless_stopped(building, stop):
         return
     watch, secrets, app = building.result()
-    # what a start made stays: no later collection goes through it, for some 20 ms each time
+    # objects made by the start stay: later collections skip them, which saves some 20 ms each time
     gc.freeze()
     gc.set_threshold(_ALLOCATED)
     gc.enable()
@@ -257,7 +259,7 @@ def _bytes(text: str) -> int:
 
 
 async def _reload_when(hung_up: asyncio.Event, app: App) -> None:
-    """Reloads after each SIGHUP; those that come meanwhile are one."""
+    """Reloads after each SIGHUP. Signals that come during a reload cause one more."""
     while True:
         await hung_up.wait()
         hung_up.clear()
@@ -265,7 +267,7 @@ async def _reload_when(hung_up: asyncio.Event, app: App) -> None:
 
 
 async def _unless_stopped(task: asyncio.Task[T], stop: asyncio.Event) -> bool:
-    """Whether the task came to its end before the relay was told to stop."""
+    """Whether the task ended before the relay was told to stop."""
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -278,15 +280,16 @@ async def _unless_stopped(task: asyncio.Task[T], stop: asyncio.Event) -> bool:
 
 
 async def _settle(app: App) -> None:
-    """What need not be done before the relay is ready."""
+    """Does what need not be done before the relay is ready."""
     await asyncio.sleep(_SETTLED_AFTER)
     await asyncio.to_thread(app.warm_up)
     gc.freeze()
 
 
 async def _started(app: App, stop: asyncio.Event) -> bool:
-    """Starts; gives up when told to stop before it listens: what an earlier run sent is written
-    down however long the storage takes."""
+    """Starts the relay; gives up if it is told to stop before it listens. What an earlier run sent
+    is written down, however long the storage takes.
+    """
     starting = asyncio.create_task(app.start())
     if not await _unless_stopped(starting, stop):
         await app.stop()

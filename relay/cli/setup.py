@@ -1,4 +1,4 @@
-"""`setup telegram|discord`: from a token or webhook to a configuration that was tried, with or
+"""`setup telegram|discord`: from a token or webhook to a configuration that has been tried, with or
 without a terminal.
 """
 
@@ -60,7 +60,7 @@ def _runner(
 
 
 def _ask_secret() -> str:
-    """Typed without being shown. Raises ValueError where there is no terminal."""
+    """A secret typed without being shown. Raises ValueError if there is no terminal."""
     if not sys.stdin.isatty():
         raise ValueError("without a terminal, name the file that holds the secret: see --help")
     return getpass.getpass("The bot's token, or the webhook's URL (it is not shown): ").strip()
@@ -71,7 +71,7 @@ def _read(path: Path) -> str:
 
 
 def _write(plan: Plan, options: argparse.Namespace) -> int:
-    """Writes the secret and the configuration, tries both, says what is left to do."""
+    """Writes the secret and the configuration, tries both, and says what is left to do."""
     config: Path = options.config_file
     old = config.read_text(encoding="utf-8") if config.exists() else ""
     text = extended(old, plan.addition) if old.strip() else begun(plan.addition)
@@ -95,18 +95,14 @@ def _write(plan: Plan, options: argparse.Namespace) -> int:
 
 
 def _keep_secret(path: Path, secret: str) -> None:
-    """A file that nobody else can read, from its first moment. Raises OSError when it is there
-    already.
-    """
+    """Writes a file that nobody else can ever read. Raises OSError if it exists already."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(f"{secret}\n")
 
 
 def _replace(config: Path, text: str) -> bool:
-    """Puts the text in the place of the configuration, if it is one; else says what is wrong with
-    it.
-    """
+    """Replaces the configuration by the text if that is valid; else says what is wrong with it."""
     new = config.with_name(f".{config.name}.new")
     try:
         new.write_text(text, encoding="utf-8")

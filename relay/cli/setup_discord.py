@@ -1,4 +1,4 @@
-"""`setup discord`: a webhook is checked and becomes a receiver."""
+"""`setup discord`: checks a webhook and adds it as a receiver."""
 
 import argparse
 from pathlib import Path
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def plan(options: argparse.Namespace, text: str) -> Plan | Failed:
-    """The receiver for the webhook, once it has shown itself."""
+    """The receiver for the webhook, after a call has shown that it exists."""
     try:
         webhook = parse_webhook(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the setup of a platform comes to: something to write, or nothing."""
+"""The result of a platform's setup: something to write, or nothing."""
 
 import os
 from pathlib import Path
@@ -10,9 +10,7 @@ from relay.config.extending import Addition
 
 
 class Plan(Struct, frozen=True):
-    """What to write: the receiver, and the secret with the place for it, unless it has a file
-    already.
-    """
+    """What to write: the receiver, and the secret with its path, unless it is in a file already."""
 
     addition: Addition
     secret: str
@@ -20,11 +18,11 @@ class Plan(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """Nothing is written; why was said."""
+    """Nothing is written; the reason was printed."""
 
     status: int = CANNOT
 
 
 def beside(config: Path, path: Path) -> str:
-    """The path as the configuration names it: relative to its folder."""
+    """The path for the configuration: relative to its folder."""
     return os.path.relpath(path.absolute(), config.parent.absolute())

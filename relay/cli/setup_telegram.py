@@ -1,4 +1,4 @@
-"""`setup telegram`: a bot is shown, its chats are found as people write there, and become a
+"""`setup telegram`: checks a bot, finds its chats as people write there, and adds them as a
 receiver.
 """
 
@@ -114,8 +114,8 @@ def _addition(
     token_file: str,
     chats: Iterable[Chat],
 ) -> Addition:
-    """What the file says for all bots already is not said again; where it says something else, the
-    entries do.
+    """The entries of the chats. A setting that the file has for all bots is left out; one that
+    differs is in the entries.
     """
     wanted = {"telegram_bot_token_file": token_file} | (
         {"telegram_api_url": api} if api != _API else {}
@@ -136,7 +136,7 @@ def _addition(
 
 
 def _call(request: Request) -> Result | None:
-    """The answer; None after saying why there is none."""
+    """The answer; None after printing why there is none."""
     answer = called(request)
     if isinstance(answer, Refusal):
         complain(f"alert-relay setup: {answer.why}; {telegram_bot.remedy(answer)}")
@@ -145,8 +145,8 @@ def _call(request: Request) -> Result | None:
 
 
 def _free(bot: Bot, options: argparse.Namespace, *, wanted: bool) -> bool:
-    """Nothing else takes the bot's updates, if they are wanted; a webhook is deleted when that was
-    allowed.
+    """Whether nothing else takes the bot's updates, if they are needed; a webhook is deleted if
+    that was allowed.
     """
     info = _call(telegram_bot.get_webhook_info(bot))
     if info is None:
@@ -170,8 +170,8 @@ def _free(bot: Bot, options: argparse.Namespace, *, wanted: bool) -> bool:
 
 
 def _choose(bot: Bot, username: str, seconds: float) -> list[Chat]:
-    """Lists chats as they appear until some are chosen, or the time is over: then all that
-    appeared.
+    """Lists chats as they appear until some are chosen, or the time is over; then all that appeared
+    are taken.
     """
     say(
         f"Add @{username} to your group and write /start there; in a channel, make it an "
@@ -191,7 +191,7 @@ def _choose(bot: Bot, username: str, seconds: float) -> list[Chat]:
             if chat not in appeared:
                 appeared[chat] = None
                 say(f"  {len(appeared)}. {line}")
-        if len(found) >= _PAGE:  # only then are they confirmed: what waits is for the relay
+        if len(found) >= _PAGE:  # only then are they confirmed: waiting updates are for the relay
             since = max(update.id for update in found) + 1
         elif appeared and not terminal:
             return list(appeared)
@@ -213,9 +213,7 @@ def _chosen(line: str, appeared: list[Chat]) -> list[Chat]:
 
 
 def _chats(found: Iterable[Update]) -> Iterator[tuple[Chat, str]]:
-    """The chats that updates show, each with its line; those the bot is no longer in are left
-    out.
-    """
+    """The chats in the updates, each with its line, without those that the bot has left."""
     gone = {
         update.chat.id for update in found if isinstance(update, Membership) and not update.is_in
     }

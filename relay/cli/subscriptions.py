@@ -1,4 +1,4 @@
-"""`subscriptions list|remove`: who gets what by a link."""
+"""`subscriptions list|remove`: the alerts that people get by an invitation."""
 
 import argparse
 import time
@@ -51,7 +51,7 @@ def _row(each: Subscription, now: float) -> tuple[str, ...]:
 
 
 def remove(options: argparse.Namespace) -> int:
-    """Ends subscriptions, one after the other; the worst status of all."""
+    """Ends subscriptions, one after the other. Returns the worst status."""
     status = GOOD
     for subscription_id in options.ids:
         answer = asked(options, RemoveSubscription(subscription_id))

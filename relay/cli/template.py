@@ -1,4 +1,4 @@
-"""`template render`: the messages as each chat of a receiver would get them, for samples or for a
+"""`template render`: the messages as each chat of a receiver would get them, for samples or a
 payload.
 """
 
@@ -40,8 +40,8 @@ _SHOWN = ("one", "some resolved", "resolved", "late")
 
 
 class Shown(Struct, frozen=True):
-    """A message as its chat would get it. `failed` says why the template did not make it, or
-    nothing.
+    """A message as its chat would get it. `failed` says why the template did not make it; else it
+    is empty.
     """
 
     title: str
@@ -78,7 +78,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Renders; status 1 when a template fails, 2 when there is nothing to render."""
+    """Renders. Status 1 if a template fails, 2 if there is nothing to render."""
     rules = rules_of(options.config_file)
     if isinstance(rules, int):
         return rules
@@ -124,7 +124,7 @@ def _views(notifications: tuple[Notification, ...], target: Target) -> Iterator[
 def _left_out(
     notifications: tuple[Notification, ...], targets: tuple[Target, ...]
 ) -> dict[str, None]:
-    """The addresses of the payload to which a chat gets no link."""
+    """The addresses of the payload whose links a chat does not get."""
     urls = {url for part in notifications for url in (part.external_url, *map(_graph, part.alerts))}
     found = (inside(url, target.policy.link_rewrites) for url in sorted(urls) for target in targets)
     return dict.fromkeys(address for address in found if address)

@@ -1,1 +1,1 @@
-"""The configuration: read, meant, and written."""
+"""The configuration: parsed, resolved and written."""

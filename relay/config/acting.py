@@ -1,4 +1,4 @@
-"""Acting in relay.yml: names of people, roles and receivers are followed, and faults found."""
+"""Acting in relay.yml: resolves the names of people, roles and receivers, and finds faults."""
 
 import re
 from base64 import b64encode
@@ -53,8 +53,8 @@ def acting(
     notices: str,
     report: Report,
 ) -> ActingConfig:
-    """What the file says of acting; its faults are reported. `declared` are all receivers,
-    `notices` is the one that is told of heartbeats which name none.
+    """The acting configuration of the file. Its faults are reported. `declared` are all receivers,
+    `notices` is the one told of heartbeats that name none.
     """
     return ActingConfig(
         people=tuple(people.values()),
@@ -76,7 +76,7 @@ def used(file: File) -> Iterator[str]:
 
 
 def _discord(file: File, destinations: Destinations, report: Report) -> DiscordBot | None:
-    """The Discord bot. Its faults are reported here, once, and not with each of its channels."""
+    """The Discord bot. Its faults are reported here, once, and not for each of its channels."""
     common: object = file.global_  # made of the globals of the platforms in use
     if not isinstance(common, DiscordGlobals):
         return None
@@ -113,7 +113,7 @@ def _check_silences(silences: tuple[float, ...], loc: Loc, report: Report) -> No
 
 
 def _check_updates(file: File, report: Report) -> None:
-    """Presses are updates: a bot that does not listen cannot hear them."""
+    """Presses are updates, so a bot of a chat with buttons must receive updates."""
     why = "actions need the bot's updates: write polling or webhook"
     if getattr(file.global_, "telegram_updates", "polling") == "none":
         report.fault(("global", "telegram_updates"), why)
@@ -132,7 +132,7 @@ def _rule(rule: Rule, people: dict[str, Person], loc: Loc, report: Report) -> Ac
     if longest < _SHORTEST:
         report.fault((*loc, "longest"), "a silence lasts at least 1s")
     if not rule.who:
-        report.fault((*loc, "who"), f"a rule is for somebody: {FORMS}")
+        report.fault((*loc, "who"), f"a rule needs somebody: {FORMS}")
     named = (who(word, people, (*loc, "who", at), report) for at, word in enumerate(rule.who))
     return ActionRule(
         tuple(each for each in named if each is not None),
@@ -195,7 +195,7 @@ def _headers(http: ApiHttpConfig | None, loc: Loc, destinations: Destinations) -
 
 
 def _basic(said: BasicAuth, loc: Loc, destinations: Destinations) -> Secret:
-    """The header of RFC 7617."""
+    """The `Authorization` header of RFC 7617."""
     password: Secret | None = Secret("")
     if said.password is not None or said.password_file is not None:
         at = (*loc, "basic_auth", "password")
@@ -274,7 +274,7 @@ def _step(
     if bool(step.mention) == (step.receiver is not None):
         report.lack(loc, 'a step needs one of "mention" and "receiver"')
     if step.receiver == receiver.name:
-        report.fault((*loc, "receiver"), "a step leads to another receiver, this is its own")
+        report.fault((*loc, "receiver"), "a step must name another receiver than its own")
     elif step.receiver is not None:
         check_name(step.receiver, declared, "receiver", (*loc, "receiver"), report)
     platforms = {platform for platform, _, _ in receiver.entries()}
@@ -287,7 +287,7 @@ def _step(
 
 
 def _check_circles(file: File, found: dict[str, Escalation], report: Report) -> None:
-    """A circle is reported once, at the step that closes it in the order of the file."""
+    """Reports a circle once, at the step that closes it in the order of the file."""
     names = [receiver.name for receiver in file.receivers]
     leads = {
         name: [step.receiver for step in each.steps if step.receiver not in ("", name)]
@@ -306,7 +306,7 @@ def _check_circles(file: File, found: dict[str, Escalation], report: Report) -> 
 
 
 def _way(start: str, goal: str, leads: dict[str, list[str]]) -> tuple[str, ...] | None:
-    """The receivers from `start` to `goal`, both named; None when no step leads there."""
+    """The receivers from `start` to `goal`, both included; None if no step leads there."""
     ways: dict[str, tuple[str, ...]] = {start: (start,)}
     for name in ways_in_order(ways, leads):
         if name == goal:
@@ -315,7 +315,7 @@ def _way(start: str, goal: str, leads: dict[str, list[str]]) -> tuple[str, ...] 
 
 
 def ways_in_order(ways: dict[str, tuple[str, ...]], leads: dict[str, list[str]]) -> Iterator[str]:
-    """The receivers that can be reached, the nearest first; `ways` grows with them."""
+    """The receivers that can be reached, the nearest first. `ways` grows with them."""
     queue = list(ways)
     while queue:
         name = queue.pop(0)

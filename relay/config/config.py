@@ -1,4 +1,4 @@
-"""relay.yml from bytes to models: every fault of its structure at once, each at its place."""
+"""relay.yml from bytes to models: every fault of its structure at once, each with its place."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -35,13 +35,12 @@ _MOST_FAULTS = 500
 
 
 class Config(Struct, frozen=True):
-    """A configuration whose structure is understood; `resolve` judges what it means.
+    """A configuration whose structure is valid; `resolve` works out its meaning.
 
-    What faults concern is left out, so that the rest can be judged in the same pass:
-    `incomplete` is where keys were left out, `routes_whole` is False when that was in the route
-    tree.
-    `declared` are all receiver names of the file, those left out as well. `sha256` is the digest of
-    the file, hexadecimal.
+    Keys with faults are left out, so that the rest can be checked in the same pass: `incomplete`
+    are the paths from which keys were left out, `routes_whole` is False if one of them was in the
+    route tree. `declared` are all receiver names of the file, those left out as well. `sha256` is
+    the digest of the file, hexadecimal.
     """
 
     file: File
@@ -53,10 +52,10 @@ class Config(Struct, frozen=True):
 
 
 def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, tuple[Fault, ...]]:
-    """The configuration in a file's bytes, and what is wrong with it; None when too little of it
-    can be understood.
+    """The configuration in a file's bytes, and its faults; None if too little of it can be
+    understood.
 
-    `name` is the file's name as faults should show it, `platforms` are those that it may name.
+    `name` is the file's name as faults show it, `platforms` are those that it may use.
     """
     model, source, faults = file_model(platforms), *read(name, data, secret_keys(platforms))
     if source.root is None:
@@ -91,7 +90,7 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
 
 
 def _unquoted_nulls(source: Source) -> Iterator[Fault]:
-    """Receivers that YAML takes for nothing: `receiver: null` means `receiver: "null"`."""
+    """Receivers that YAML reads as null: `receiver: null` means `receiver: "null"`."""
     names = _nulls(source.node(("route",)), "receiver")
     receivers = source.node(("receivers",))
     if isinstance(receivers, SequenceNode):
@@ -117,7 +116,7 @@ def _nulls(node: Node | None, key: str) -> tuple[Position, ...]:
 
 
 def secret_keys(platforms: Platforms) -> frozenset[str]:
-    """The keys of a file whose values no excerpt may show."""
+    """The keys whose values no excerpt of a file may show."""
     own = {"proxy_url", "credentials", "password", "secrets"}
     return frozenset(own).union(*(each.SECRET_KEYS for each in platforms.values()))
 
@@ -133,8 +132,8 @@ def _errors(model: type[File], data: object) -> list[ErrorDetails]:
 def _readable(
     model: type[File], root: Node, errors: list[ErrorDetails]
 ) -> tuple[Node | None, File | None, frozenset[Position]]:
-    """The file without what is faulty, and where it was; what misses a key through that goes
-    too.
+    """The file without its faulty parts, and their paths. A value that lacks a required key because
+    of that is left out too.
     """
     node: Node | None = root
     incomplete: set[Position] = set()
@@ -151,8 +150,8 @@ def _readable(
 
 
 def _culprit(root: Node, error: ErrorDetails) -> Loc:
-    """The path of nodes that an error is about: what pydantic adds to its `loc` names no node and
-    is passed over.
+    """The path of nodes that an error is about, without the parts that pydantic adds to its
+    `loc`.
     """
     loc: list[str | int] = []
     node = root
@@ -184,7 +183,7 @@ def _fault(source: Source, error: ErrorDetails) -> Fault:
 
 
 def _topics(source: Source, errors: list[ErrorDetails]) -> Iterator[Fault]:
-    """Faults of chat ids with a topic behind them: they say more than that YAML reads another
+    """Faults of chat ids with an appended topic, which are clearer than that YAML reads another
     number.
     """
     for error in errors:
@@ -194,7 +193,7 @@ def _topics(source: Source, errors: list[ErrorDetails]) -> Iterator[Fault]:
 
 
 def _message(error: ErrorDetails) -> str:
-    """What pydantic found, in the words of the file."""
+    """pydantic's error in the words of the file."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
         advice = value.advice if isinstance(value, Unknown) else ""
@@ -215,7 +214,7 @@ def _message(error: ErrorDetails) -> str:
 
 
 def _meant(error: ErrorDetails) -> str:
-    """The matcher that a value of another kind means; nothing when it means none."""
+    """The matcher that a value of another type means; empty if it means none."""
     keys, value = error["loc"], error["input"]
     if "match" in keys[-2:-1] and isinstance(value, list):
         values = [str(each) for each in value if isinstance(each, str | int)]
@@ -248,7 +247,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _kind(value: object) -> str:
-    """What a value is, without showing it: it may be a secret."""
+    """The type of a value, without the value itself: it may be a secret."""
     match value:
         case None:
             return "nothing"

@@ -1,4 +1,4 @@
-"""The chats behind the receivers: entries of the configuration become targets, secrets in place."""
+"""The chats of receivers: entries of the configuration become targets, with their secrets."""
 
 from typing import Literal
 
@@ -23,8 +23,8 @@ Mode = Literal["check", "serve"]
 
 
 class Destinations:
-    """Turns receivers into targets; the platforms' `EntryReader`. In mode `check` a stand-in takes
-    the place of what a missing secret file holds.
+    """Turns receivers into targets; it is the platforms' `EntryReader`. In mode `check` a
+    placeholder replaces the contents of a missing secret file.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Destinations:
         self._report = report
 
     def targets(self, receiver: Receiver, loc: Loc) -> tuple[Target, ...]:
-        """All chats of one receiver, those that a label chooses one by one."""
+        """All chats of one receiver; those that a label chooses one by one."""
         platforms = {platform for platform, _, _ in receiver.entries()}
         common = card_settings(receiver, platforms, loc, self._names, self._report)
         found: list[Target] = []
@@ -75,7 +75,7 @@ class Destinations:
             self.fault((*loc, "updates"), f"another entry with this bot says {first.updates}")
 
     def _ignored(self, where: Loc, key: str) -> None:
-        """Warns once of a key of `http_config` that has no effect, where it stands first."""
+        """Warns once about a key of `http_config` that has no effect, at its first place."""
         loc = (*where, "http_config", key)
         if loc not in self._without_effect:
             self._without_effect.add(loc)

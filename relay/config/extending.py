@@ -1,6 +1,4 @@
-"""Adding a receiver to a configuration as text: every line that is there stays as it is, comments
-too.
-"""
+"""Adds a receiver to a configuration as text. Every existing line stays as it is, comments too."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,8 +10,9 @@ _ASK = "write it in block style, or add the receiver by hand"
 
 class Addition(Struct, frozen=True):
     """A receiver: its `name`, the key of its entries, and their lines, such as `chat_id: -5`.
-    `globals_`: lines that a new file has under `global`, and an old one gets where it does not have
-    their keys."""
+    `globals_` are lines under `global`: a new file gets them all, an existing one those whose keys
+    it lacks.
+    """
 
     name: str
     key: str
@@ -22,7 +21,7 @@ class Addition(Struct, frozen=True):
 
 
 def begun(addition: Addition) -> str:
-    """A new configuration: everything goes to the receiver."""
+    """A new configuration in which everything goes to the receiver."""
     head = (
         ["global:", *(f"  {line}" for line in addition.globals_), ""] if addition.globals_ else []
     )
@@ -31,8 +30,9 @@ def begun(addition: Addition) -> str:
 
 
 def extended(text: str, addition: Addition) -> str:
-    """The configuration with the receiver added behind the others. Raises ValueError where it is
-    not plain to see how, or when a receiver has that name already."""
+    """The configuration with the receiver added after the others. Raises ValueError if the place
+    for it is not clear, or a receiver has that name already.
+    """
     root = _compose(text)
     top = _mapping(root, "the file")
     receivers = top.get("receivers")
@@ -49,13 +49,13 @@ def extended(text: str, addition: Addition) -> str:
     additions += _globals(top, addition.globals_, root.start_mark.line if root else 0)
     for at, added in sorted(
         additions, reverse=True
-    ):  # the last first, so that the places before it stay
+    ):  # the last first, so that the earlier places stay right
         lines[at:at] = added
     return "\n".join(lines)
 
 
 def present(text: str) -> dict[str, str]:
-    """The keys under `global` that have a plain value. Raises ValueError when the file is no
+    """The keys under `global` that have a plain value. Raises ValueError if the file is not a
     configuration.
     """
     node = _mapping(_compose(text), "the file").get("global")
@@ -84,7 +84,7 @@ def _names(receivers: yaml.SequenceNode) -> set[str]:
 def _globals(
     top: dict[str, yaml.Node], wanted: Sequence[str], first: int
 ) -> Iterator[tuple[int, list[str]]]:
-    """Lines to insert, and before which line; where there is no `global`, it comes to be before
+    """Lines to insert, and the line before which they go. A file without `global` gets one before
     line `first`.
     """
     node = top.get("global")
@@ -96,12 +96,12 @@ def _globals(
         yield first, ["global:", *(f"  {line}" for line in missing), ""]
         return
     if not isinstance(node, yaml.MappingNode) or node.flow_style:
-        raise ValueError(f"the keys under global stand in one line: {_ASK}")
+        raise ValueError(f"the keys under global are on one line: {_ASK}")
     yield node.start_mark.line, [" " * node.start_mark.column + line for line in missing]
 
 
 def _last_line(node: yaml.Node) -> int:
-    """The last line that the node's text reaches (marks behind it count from 0)."""
+    """The last line of the node's text (marks after it count from 0)."""
     if isinstance(node, yaml.MappingNode) and not node.flow_style:
         return max(_last_line(value) for _, value in node.value)
     if isinstance(node, yaml.SequenceNode) and not node.flow_style:

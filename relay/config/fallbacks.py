@@ -1,4 +1,4 @@
-"""Fallbacks: from receiver to receiver, to an end that is another chat."""
+"""Fallbacks: from receiver to receiver, to an end in another chat."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +12,7 @@ from relay.core.routing.lane import Target
 
 
 class _Fallback(Struct, frozen=True):
-    """What one `fallback` says: of which receiver, which receiver, and where."""
+    """One `fallback` key: the receiver that has it, the receiver that it names, and its place."""
 
     of: str
     to: str
@@ -20,8 +20,8 @@ class _Fallback(Struct, frozen=True):
 
 
 def check_fallbacks(file: File, targets: Mapping[str, tuple[Target, ...]], report: Report) -> None:
-    """Reports fallbacks that lead back to where they began, and those to the chat that they stand
-    in for. Names that nobody has are reported elsewhere.
+    """Reports fallbacks that lead back to their start, and those to the chat that they should
+    replace. Unknown names are reported elsewhere.
     """
     said = tuple(_said(file))
     leads = {each.of: [other.to for other in said if other.of == each.of] for each in said}
@@ -47,7 +47,7 @@ def _said(file: File) -> Iterator[_Fallback]:
 
 
 def _path_back(begin: _Fallback, leads: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """The receivers from the first back to it, it once; empty when no way leads back."""
+    """The receivers from the first back to itself; empty if no way leads back."""
     visited = {begin.to}
     ways: list[tuple[str, ...]] = [(begin.of, begin.to)]
     while ways:
@@ -64,7 +64,9 @@ def _path_back(begin: _Fallback, leads: Mapping[str, list[str]]) -> tuple[str, .
 def _check_chat(
     fallback: _Fallback, targets: Mapping[str, tuple[Target, ...]], report: Report
 ) -> None:
-    """A chat that takes no messages takes none for another receiver either."""
+    """Reports a fallback to the same chat, which accepts no messages for another receiver
+    either.
+    """
     own = {
         target.lane
         for target in targets.get(fallback.of, ())
@@ -74,6 +76,5 @@ def _check_chat(
     if others and own and others <= own:
         report.warn(
             fallback.loc,
-            f"{quote(fallback.to)} leads to the same chat: when that takes no messages, no other "
-            "stands in for it",
+            f"{quote(fallback.to)} leads to the same chat: name a receiver with another chat",
         )

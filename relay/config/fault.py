@@ -1,4 +1,4 @@
-"""A fault of a file: its position, its message, and how it is shown."""
+"""A fault of a file: its position, its message, and its printed form."""
 
 import re
 from collections.abc import Iterable
@@ -17,10 +17,10 @@ _WIDEST = 160
 
 
 class Fault(Struct, frozen=True):
-    """Something wrong (`fault`) or doubtful (`warning`) at a place; lines and columns count from 1.
+    """A fault or a `warning` at a place; lines and columns count from 1.
 
-    `excerpt` is the line itself with inline secrets masked, empty when there is none to show.
-    `kind` is for those who treat a fault of this kind apart.
+    `excerpt` is the line itself with inline secrets masked, empty if there is none to show. `kind`
+    marks faults that some callers treat differently.
     """
 
     file: str
@@ -39,16 +39,17 @@ def render(fault: Fault) -> str:
     if not fault.excerpt.strip():
         return head
     column = min(fault.column, len(fault.excerpt) + 1)
-    # A long line is shown around its column.
+    # A long line is cut around its column.
     start = 0 if column < _WIDEST else column - _WIDEST // 2
     shown = fault.excerpt[start : start + _WIDEST].replace("\t", " ")
     return f"{head}\n    {shown.rstrip()}\n    {' ' * (column - 1 - start)}^"
 
 
 def mask_line(text: str) -> str:
-    """A line of a file with what looks like a secret, or stands behind a secret's key, starred out.
+    """A line of a file with everything masked that looks like a secret, or comes after a secret's
+    key.
 
-    The width stays, so that a caret under it stays right.
+    The width stays the same, so that a caret below it still points to the right place.
     """
     return _SECRET_KEYS.sub(lambda found: found[1] + stars(found[2]), mask(text))
 
@@ -58,9 +59,7 @@ def faulty(faults: tuple[Fault, ...]) -> bool:
 
 
 def ordered(faults: Iterable[Fault], first: str) -> tuple[Fault, ...]:
-    """The faults by file, line and column, each once; those of the file `first` before all
-    others.
-    """
+    """The faults by file, line and column, each once; those of the file `first` come first."""
     return tuple(
         sorted(
             dict.fromkeys(faults),

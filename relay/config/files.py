@@ -1,4 +1,4 @@
-"""The files that a configuration names: which they are, and what came of reading them."""
+"""The files that a configuration names, and their contents."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ from relay.platforms.entry import HttpConfig
 
 
 class FileNames(Struct, frozen=True):
-    """What a configuration wants read, as it is written there: secret files, template patterns,
-    certificate files.
+    """The files of a configuration, as it names them: secret files, template patterns, certificate
+    files.
     """
 
     secrets: frozenset[str]
@@ -23,12 +23,12 @@ class FileNames(Struct, frozen=True):
 
 
 class Files(Struct, frozen=True):
-    """What was read. Keys are the names as the configuration writes them; white space around
-    secrets is gone.
+    """The files that were read. Keys are the names in the configuration; white space around secrets
+    is removed.
 
-    `templates` are sources by file name, `builtin` those that come with the relay, `paths` where
-    each was found. `problems` says for a secret file, pattern or certificate why there is nothing.
-    `folder` is where relative names begin.
+    `templates` are sources by file name, `builtin` the built-in ones, `paths` their paths.
+    `problems` tells why a secret file, pattern or certificate is missing. Relative names begin in
+    `folder`.
     """
 
     folder: str = ""
@@ -43,7 +43,7 @@ class Files(Struct, frozen=True):
         return name if not name or name.startswith("/") else f"{self.folder}/{name}"
 
     def located(self, fault: TemplateFault) -> Fault:
-        """The fault of a template at its place among the files."""
+        """The fault of a template with the path of its file."""
         name = fault.template
         lines = self.templates.get(name, self.builtin.get(name, "")).splitlines()
         excerpt = lines[fault.line - 1] if 0 < fault.line <= len(lines) else ""

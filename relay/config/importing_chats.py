@@ -1,4 +1,4 @@
-"""The chats of an alertmanager.yml: its receivers' entries of our platforms, key by key."""
+"""The chats of an alertmanager.yml: its receivers' entries for our platforms, key by key."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _UNKNOWN = ": the relay has no such key"
 
 
 def senders(platforms: Platforms) -> dict[str, AnyPlatform]:
-    """The platforms that Alertmanager has a sender for, by the key of its entries."""
+    """The platforms for which Alertmanager has a sender, by the key of its entries."""
     return {entries_key(name): each for name, each in platforms.items() if each.IMPORTED.entry}
 
 
@@ -35,8 +35,8 @@ def has_chats(receiver: Node, platforms: Platforms) -> bool:
 def carry(
     receiver: Node, platforms: Platforms, writer: TemplateWriter | None = None
 ) -> MappingNode:
-    """The receiver with its chats alone, in keys that the relay knows. One without chats says that
-    it discards. With a `writer` own messages become templates.
+    """The receiver with only its chats, in keys that the relay knows; one without chats gets
+    `discard`. With a `writer`, its own messages become templates.
     """
     pairs = receiver.pairs if isinstance(receiver, MappingNode) else {}
     kept = {"name": pairs["name"]} if "name" in pairs else {}
@@ -61,7 +61,7 @@ def carry(
 def _templated(
     entry: Node, receiver: str, key: str, platform: AnyPlatform, writer: TemplateWriter | None
 ) -> Node:
-    """The entry with its keys alone, its chat id as a number, and its template."""
+    """The entry with only the relay's keys, its chat id as a number, and its template."""
     kept = _entry(entry, _kept(platform))
     if not isinstance(kept, MappingNode):
         return kept
@@ -77,7 +77,7 @@ def _templated(
 
 
 def _number(node: Node) -> Node:
-    """A number that stands in quotes, as a number."""
+    """A number in quotes as a number."""
     text = word(node)
     if re.fullmatch("-?[1-9][0-9]{0,15}", text):
         return ScalarNode(node.position, int(text), plain=True)
@@ -85,12 +85,12 @@ def _number(node: Node) -> Node:
 
 
 def carry_global(node: Node | None, platforms: Platforms) -> Node | None:
-    """What of `global` concerns the chats."""
+    """The part of `global` that concerns the chats."""
     return _entry(node, global_keys(platforms)) if node is not None else None
 
 
 def global_keys(platforms: Platforms) -> tuple[str, ...]:
-    """The keys of `global` that are carried over."""
+    """The keys of `global` that an import keeps."""
     named = (key for each in platforms.values() for key in each.IMPORTED.globals)
     return (*named, "http_config")
 
@@ -127,7 +127,9 @@ def _http(node: Node) -> Node:
 
 
 def lost(receiver: Node, platforms: Platforms, *, translated: bool = False) -> Iterator[Lost]:
-    """Keys of its chats that stay behind, with why; messages unless they are `translated`."""
+    """The keys of its chats that are not imported, with why; those of messages unless they are
+    `translated`.
+    """
     for key, platform in senders(platforms).items():
         for entry in items(child(receiver, key)):
             yield from _lost_keys(entry, key, platform, translated=translated)
@@ -152,13 +154,13 @@ def _lost_keys(
 
 
 def _writing(platform: AnyPlatform, parse_mode: str) -> Writing:
-    """What the built-in template is written in; a word that the relay refuses counts as none."""
+    """The markup of the built-in template; a word that the relay refuses counts as none."""
     usual = next(iter(platform.WRITINGS.values()))
     return platform.WRITINGS.get(parse_mode, usual) if parse_mode else usual
 
 
 def lost_http(node: Node | None) -> Iterator[Lost]:
-    """Keys of an `http_config` that the relay has not."""
+    """The keys of an `http_config` that the relay does not have."""
     for table, known in ((node, _HTTP), (child(node, "tls_config"), _TLS)):
         for key, (position, _) in table.pairs.items() if isinstance(table, MappingNode) else ():
             if key not in known and key not in _HARMLESS:

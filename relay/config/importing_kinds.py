@@ -1,4 +1,4 @@
-"""Files that hold an alertmanager.yml in another one, and the way to it."""
+"""Files that contain an alertmanager.yml in another one, and how to extract it."""
 
 from relay.config.importing_routes import child, word
 from relay.config.source import Node, Position, Source
@@ -7,8 +7,8 @@ _WRITE = "write it into a file of its own and import that"
 
 
 def other_kind(source: Source) -> tuple[Position, str] | None:
-    """Where a file shows that it is not an alertmanager.yml itself, and how to get at the one in
-    it; None for all others.
+    """Why a file is not an alertmanager.yml itself, and how to get at the one in it; None for all
+    other files.
     """
     root = source.root
     kind, start = word(child(root, "kind")), source.position(())

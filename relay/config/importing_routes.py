@@ -1,4 +1,4 @@
-"""The route tree of an alertmanager.yml, without what no chat depends on."""
+"""The route tree of an alertmanager.yml, without the parts that affect no chat."""
 
 from collections.abc import Iterator
 
@@ -10,22 +10,22 @@ _KEPT = (*_CONDITIONS, "mute_time_intervals", "active_time_intervals", "routes")
 
 
 def child(node: Node | None, key: str) -> Node | None:
-    """The value of a key, None when there is none."""
+    """The value of a key, None if there is none."""
     return node.pairs[key][1] if isinstance(node, MappingNode) and key in node.pairs else None
 
 
 def items(node: Node | None) -> tuple[Node, ...]:
-    """The entries of a list; none when it is not a list."""
+    """The entries of a list; none if it is not a list."""
     return node.items if isinstance(node, SequenceNode) else ()
 
 
 def word(node: Node | None) -> str:
-    """A text, empty when it is none."""
+    """A text, empty if it is not one."""
     return node.value if isinstance(node, ScalarNode) and isinstance(node.value, str) else ""
 
 
 def only(table: MappingNode, keys: tuple[str, ...]) -> MappingNode:
-    """The table with these of its keys, in the order of the file."""
+    """The table with only these keys, in the order of the file."""
     return MappingNode(
         table.position, {key: pair for key, pair in table.pairs.items() if key in keys}, table.size
     )
@@ -34,9 +34,9 @@ def only(table: MappingNode, keys: tuple[str, ...]) -> MappingNode:
 def carry(route: Node, chatty: frozenset[str], inherited: str = "") -> Node:
     """The tree in which every alert reaches the same receivers of `chatty` as in this one.
 
-    A subtree without chats becomes one route, which still takes its alerts from those after it.
-    Where nothing after it
-    and nobody above it has a chat, it goes too. `inherited` is the parent's receiver.
+    A subtree without chats becomes one route, which still takes its alerts from those after it; if
+    neither a route after it nor one above it has a chat, it goes too. `inherited` is the parent's
+    receiver.
     """
     if not isinstance(route, MappingNode):
         return route
@@ -66,7 +66,9 @@ def _leads_to(route: Node, chatty: frozenset[str], inherited: str) -> bool:
 
 
 def _needed(routes: list[Node], chatty: frozenset[str], inherited: str) -> list[Node]:
-    """Without the routes that only lead away from chats, where their parent has none either."""
+    """The routes without those that only lead away from chats, if their parent has no chat
+    either.
+    """
     needed: list[Node] = []
     for route in reversed(routes):
         continues = child(route, "continue")
@@ -77,7 +79,9 @@ def _needed(routes: list[Node], chatty: frozenset[str], inherited: str) -> list[
 
 
 def names(route: Node, key: str) -> Iterator[tuple[Position, str]]:
-    """What the routes of a tree have under a key, texts or lists of them, with their places."""
+    """The values that the routes of a tree have under a key, texts or lists of them, with their
+    positions.
+    """
     found = child(route, key)
     for each in items(found) if isinstance(found, SequenceNode) else (found,):
         if each is not None and word(each):
@@ -87,7 +91,7 @@ def names(route: Node, key: str) -> Iterator[tuple[Position, str]]:
 
 
 def lost(route: Node, *, below: bool = False) -> Iterator[tuple[Position, str]]:
-    """Keys of a kept tree's original that stay behind, with why."""
+    """The keys of a kept route that are not imported, with why."""
     if not isinstance(route, MappingNode):
         return
     for key, (position, _) in route.pairs.items():

@@ -1,4 +1,4 @@
-"""Slack entries that post to Discord's address for Slack messages, as entries of Discord."""
+"""Slack entries that post to Discord's Slack-compatible address become entries of Discord."""
 
 import re
 
@@ -9,13 +9,13 @@ _ADDRESS = re.compile(
     r"(https://(?:(?:ptb|canary)\.)?discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[^/\s]+/[^/\s]+)"
     r"/slack/?"
 )
-# Keys of a slack entry and those of ours.
+# Keys of a slack entry and the corresponding keys of ours.
 _KEPT = {"send_resolved": "send_resolved", "http_config": "http_config", "username": "username",
          "title": "title", "text": "message", "icon_url": "avatar_url"}  # fmt: skip
 
 
 def as_discord(root: Node | None) -> Node | None:
-    """The file with such entries moved to `discord_configs`; all else stays as it is."""
+    """The file with such entries moved to `discord_configs`; everything else stays as it is."""
     receivers = child(root, "receivers")
     if not isinstance(root, MappingNode) or not isinstance(receivers, SequenceNode):
         return root
@@ -50,8 +50,8 @@ def _webhook(entry: Node, common: str) -> str:
 
 
 def _entry(entry: Node, url: str) -> Node:
-    """Of the messages' parts those that have a counterpart; Slack's sender is silent about
-    resolved alerts where it is not told to speak.
+    """The entry with those parts of its messages that have a counterpart. Slack's sender does not
+    report resolved alerts unless told to.
     """
     pairs: dict[str, tuple[Position, Node]] = {}
     place = entry.position

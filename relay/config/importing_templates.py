@@ -1,4 +1,4 @@
-"""The messages of an alertmanager.yml as template files of the relay."""
+"""The messages of an alertmanager.yml become template files of the relay."""
 
 import re
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ _BLOCKS = {"title": "title", "message": "card", "content": "content"}
 
 
 class GoTemplates(Struct, frozen=True):
-    """What the template files of an alertmanager.yml define, the file of each, and what is wrong
-    with them. A later definition takes the place of an earlier one, as in Go.
+    """The definitions in the template files of an alertmanager.yml, the file of each, and their
+    faults. A later definition replaces an earlier one, as in Go.
     """
 
     defined: dict[str, Body]
@@ -30,7 +30,7 @@ class GoTemplates(Struct, frozen=True):
 
 
 def read_templates(sources: Mapping[str, str]) -> GoTemplates:
-    """The templates of files by name (a path for people) and content."""
+    """The templates in files, given by name (a path for people) and content."""
     defined, files = dict(defaults()), dict[str, str]()
     faults: list[Fault] = []
     for name, source in sources.items():
@@ -45,8 +45,8 @@ def read_templates(sources: Mapping[str, str]) -> GoTemplates:
 
 
 class TemplateWriter:
-    """Translates the messages of entries one by one, and gathers the files that come of them. Equal
-    ones share a file.
+    """Translates the messages of entries one by one, and collects the resulting files. Equal ones
+    share a file.
     """
 
     def __init__(self, source: Source, known: GoTemplates) -> None:
@@ -58,15 +58,15 @@ class TemplateWriter:
     def template_of(
         self, receiver: str, entry: Node, key: str, platform: AnyPlatform
     ) -> tuple[ScalarNode, ...]:
-        """The name of the template of an entry, at the place of its first message; nothing when it
-        has none of its own.
+        """The name of the template of an entry, at the position of its first message; nothing if
+        the entry has none of its own.
         """
         texts = own_texts(entry, key) | self._redefined(entry, key)
         if not texts:
             return ()
         translated = {name: self._translated(node) for name, node in texts.items()}
         parts = {name: text for name, text in translated.items() if _COMMENT.sub("", text).strip()}
-        if not parts:  # nothing of it could be translated: the built-in one says more
+        if not parts:  # nothing of it could be translated, and the built-in one says more
             return ()
         text = _file(parts, alone=key == "telegram_configs")
         wanted = _extension(platform, word(child(entry, "parse_mode")))
@@ -74,7 +74,7 @@ class TemplateWriter:
         return (ScalarNode(next(iter(texts.values())).position, name, plain=False),)
 
     def _redefined(self, entry: Node, key: str) -> dict[str, ScalarNode]:
-        """The parts for which Alertmanager takes its default, where a file defines that anew."""
+        """The parts for which Alertmanager takes its default, if a file redefines that."""
         found: dict[str, ScalarNode] = {}
         for name, block in _BLOCKS.items():
             default = default_name(key, name)
@@ -134,7 +134,7 @@ def own_texts(entry: Node, key: str) -> dict[str, ScalarNode]:
 
 
 def is_default(text: str, sender: str, key: str) -> bool:
-    """Alertmanager's own template, spelt out (config/notifiers.go)."""
+    """Whether it is Alertmanager's own template, written out (config/notifiers.go)."""
     name = default_name(sender, key)
     return "".join(text.split()) == f'{{{{template"{name}".}}}}' or not text
 
@@ -153,7 +153,7 @@ def _file(parts: dict[str, str], *, alone: bool) -> str:
 
 
 def _extension(platform: AnyPlatform, parse_mode: str) -> str:
-    """As the built-in template of the same writing has it."""
+    """The extension of the built-in template in the same markup."""
     usual = next(iter(platform.WRITINGS.values()))
     writing = platform.WRITINGS.get(parse_mode, usual) if parse_mode else usual
     return writing.template[writing.template.index(".") :]

@@ -1,4 +1,4 @@
-"""Where a configuration loses alerts although nothing in it is wrong."""
+"""Finds where a configuration loses alerts although nothing in it is wrong."""
 
 from collections.abc import Iterator
 
@@ -13,16 +13,16 @@ from relay.config.source import Loc, MappingNode, Node, Position, SequenceNode
 from relay.core.duration import quote
 
 DISCARDING = frozenset({"null", "blackhole"})
-"""Names by which a receiver says that it discards, as many an alertmanager.yml has them."""
+"""Names of receivers that discard on purpose, as in many an alertmanager.yml."""
 _ADVICE = 'give it one, or write "discard: true" if that is meant'
 
 
 def losing(config: Config, resolved: ResolvedConfig) -> tuple[Fault, ...]:
-    """What `check-config` does not let pass: no chat at all, a receiver of last resort (the root
-    route's, the one of notices, a fallback) that discards without saying so.
+    """The faults for which `check-config` fails: no chat at all, or a receiver of last resort (the
+    root route's, the one of notices, a fallback) that discards without saying so.
 
-    A receiver says so by `discard: true`, or by its name (`DISCARDING`). What the file leaves out
-    because it is faulty counts as there.
+    A receiver says so by `discard: true`, or by its name (`DISCARDING`). Faulty keys, which are
+    left out, count as present.
     """
     report = Report(config.source, config.incomplete)
     targets = resolved.routing.targets
@@ -51,7 +51,9 @@ def _discards(receiver: Receiver) -> bool:
 
 
 def _last_resorts(config: Config) -> Iterator[tuple[str, Loc, str]]:
-    """Receivers that must not discard unsaid, the place that makes them so, and what they lose."""
+    """Receivers that must not discard silently, the place that makes them so, and what they would
+    lose.
+    """
     file = config.file
     root, notices = file.route.receiver, file.global_.notices_receiver
     if root is not None:
@@ -64,7 +66,7 @@ def _last_resorts(config: Config) -> Iterator[tuple[str, Loc, str]]:
         for below, shared in said:
             if shared.fallback is not None:
                 loc = (*at, *below, "fallback")
-                yield shared.fallback, loc, "alerts for which it stands in are"
+                yield shared.fallback, loc, "alerts that fall back to it are"
 
 
 def _is_incomplete(config: Config, loc: Loc) -> bool:

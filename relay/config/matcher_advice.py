@@ -1,4 +1,4 @@
-"""What people write for a matcher and do not mean, and what they mean."""
+"""Advice for texts that people write as matchers by mistake."""
 
 import re
 
@@ -10,15 +10,13 @@ _OPERATORS = {"": "=", "=": "=", "!=": "!=", "=~": "=~", "!~": "!~"}
 
 
 def instead_of(text: str) -> str:
-    """The matcher that a text of another form means, such as `severity: critical`; else
-    nothing.
-    """
+    """The matcher that a text in another form means, such as `severity: critical`; else empty."""
     found = _COLON.fullmatch(text)
     return str(Matcher(found[1], "=", found[2].strip("\"'"))) if found else ""
 
 
 def advice_on(text: str, matchers: tuple[Matcher, ...], warning: str) -> str:
-    """Why a text that is a matcher hardly means what it says, and what to write; else the
+    """Why a text that is a matcher hardly means what it says, and what to write instead; else the
     parser's own `warning`.
     """
     doubled = _DOUBLED.fullmatch(text)
@@ -33,7 +31,7 @@ def advice_on(text: str, matchers: tuple[Matcher, ...], warning: str) -> str:
 
 
 def doubtful(matcher: Matcher) -> str:
-    """Why a matcher is likely to match nothing that was meant; else nothing."""
+    """Why a matcher probably matches nothing that was meant; else empty."""
     value = matcher.value
     if len(value) > 1 and value[0] == value[-1] == "'":
         meant = Matcher(matcher.name, matcher.op, value[1:-1])

@@ -1,4 +1,6 @@
-"""The words of `who`: people of the file, users and roles by number, and words for many."""
+"""The words of `who`: people of the file, users and roles by number, and words for groups of
+people.
+"""
 
 import re
 from collections.abc import Set
@@ -18,7 +20,7 @@ FORMS = "write a name of people, everyone, telegram_chat_admins or discord_role:
 
 
 def people_of(file: File, report: Report) -> dict[str, Person]:
-    """The people of the file, by name; faults are reported."""
+    """The people of the file by name. Faults are reported."""
     found: dict[str, Person] = {}
     ids: dict[tuple[str, str], str] = {}
     for index, model in enumerate(file.people):
@@ -50,7 +52,7 @@ def _person(
 
 
 def who(word: str, people: dict[str, Person], loc: Loc, report: Report) -> Who | None:
-    """Whom a word of `who` names; None, reported, when it is nobody."""
+    """The people that a word of `who` names; None, reported, if it names nobody."""
     if word in _WORDS:
         return _WORDS[word]
     if word in people:
@@ -70,8 +72,8 @@ def who(word: str, people: dict[str, Person], loc: Loc, report: Report) -> Who |
 def mentioned(
     word: str, people: dict[str, Person], platforms: Set[str], loc: Loc, report: Report
 ) -> Who | None:
-    """Whom a word of `who` mentions in chats of these platforms; None, reported, when it is nobody.
-    Warns of one that none of them can show.
+    """Whom a word of `who` mentions in chats of these platforms; None, reported, if it names
+    nobody. Warns if none of the platforms can mention that person.
     """
     found = who(word, people, loc, report)
     if found is not None:
@@ -90,7 +92,7 @@ def _check_mention(mentioned: Who, platforms: Set[str], loc: Loc, report: Report
 
 
 def known_on(mentioned: Who) -> frozenset[str]:
-    """The platforms on which somebody can be mentioned."""
+    """The platforms on which a person or role can be mentioned."""
     match mentioned:
         case Named(person):
             return frozenset(each for each in ("telegram", "discord") if person.id_on(each))

@@ -1,4 +1,4 @@
-"""How a receiver wants its cards: an entry's keys over its receiver's, over the file's, over the
+"""The policy of an entry: its keys override its receiver's, those the file's, and those the
 defaults.
 """
 
@@ -29,13 +29,13 @@ from relay.platforms.scalar import nearest
 
 T = TypeVar("T")
 
-_HINTED = 100  # looking for the nearest of thousands of names takes a while
+_HINTED = 100  # names; finding the nearest of thousands takes too long
 URGENT = parse(f'severity=~"{urgent_pattern()}"')
 _DEFAULT = Policy(receiver="", template="", markup="none", urgent=URGENT)
 
 
 class KnownNames(Struct, frozen=True):
-    """What the configuration may refer to by name."""
+    """The names that the configuration can refer to."""
 
     receivers: frozenset[str]
     intervals: dict[str, TimeInterval]
@@ -44,22 +44,23 @@ class KnownNames(Struct, frozen=True):
 
 
 class Telling(Struct, frozen=True):
-    """An entry of `mentions`: who is told of the alerts that match, by words of `who` or by
-    number."""
+    """An entry of `mentions`: who is mentioned for the alerts that match, by words of `who` or by
+    number.
+    """
 
     matchers: tuple[Matcher, ...]
     who: tuple[Who, ...] = ()
     by_number: Mention | None = None
 
     def rules(self, platform: str) -> Iterator[MentionRule]:
-        """The rules of it for chats of a platform."""
+        """Its rules for chats of a platform."""
         numbered = (self.by_number,) if self.by_number else ()
         for mention in (*numbered, *mentions_of(self.who, platform)):
             yield MentionRule(self.matchers, mention)
 
 
 class CardSettings(Struct, frozen=True):
-    """What an entry or a receiver says about its cards, understood; None where it says nothing."""
+    """The card settings of an entry or a receiver; None if it does not have them."""
 
     shared: Shared
     quiet: tuple[TimeInterval, ...] | None
@@ -70,8 +71,8 @@ class CardSettings(Struct, frozen=True):
 def card_settings(
     shared: Shared, platforms: Set[str], loc: Loc, names: KnownNames, report: Report
 ) -> CardSettings:
-    """Reads the keys that an entry and its receiver share, and reports names that lead nowhere.
-    `platforms` are those of its chats.
+    """The settings that an entry and its receiver share. Unknown names are reported. `platforms`
+    are those of its chats.
     """
     if shared.fallback is not None:
         check_name(shared.fallback, names.receivers, "receiver", (*loc, "fallback"), report)
@@ -87,7 +88,7 @@ def card_settings(
 
 
 def check_ignores(names: tuple[str, ...], loc: Loc, report: Report) -> None:
-    """Reports `alertname`: alerts of other names are other alerts."""
+    """Reports `alertname`, since alerts of other names are other alerts."""
     for index, name in enumerate(names):
         if name == "alertname":
             report.fault((*loc, index), '"alertname" cannot be ignored: it tells alerts apart')
@@ -96,7 +97,7 @@ def check_ignores(names: tuple[str, ...], loc: Loc, report: Report) -> None:
 def check_name(
     name: str, known: frozenset[str] | set[str], word: str, loc: Loc, report: Report
 ) -> bool:
-    """Whether a name is known; a fault with the nearest one if not."""
+    """Whether a name is known; if not, a fault with the nearest one is reported."""
     if name in known:
         return True
     hint = nearest(name, known) if len(report.faults) < _HINTED else ""
@@ -111,8 +112,8 @@ def policy(
     file: Global,
     platform: AnyPlatform,
 ) -> Policy:
-    """The policy of one entry of a platform. `said` is what the entry and what its receiver
-    says.
+    """The policy of one entry of a platform. `said` are the settings of the entry and of its
+    receiver.
     """
     own, common = said
     first, second = own.shared, common.shared
@@ -146,14 +147,16 @@ def policy(
 
 
 def mentions(said: tuple[CardSettings, CardSettings], platform: str) -> tuple[MentionRule, ...]:
-    """Who is told in the chats of an entry. `said` is what the entry and what its receiver says."""
+    """The mention rules for the chats of an entry. `said` are the settings of the entry and of its
+    receiver.
+    """
     own, common = said
     tellings = _first(own.mentions, common.mentions, ())
     return tuple(rule for each in tellings for rule in each.rules(platform))
 
 
 def personal(file: File) -> Policy:
-    """The policy of chats that subscribed: the defaults, with what the file says for all."""
+    """The policy of chats that subscribed: the defaults, with the file's global settings."""
     receiver = Receiver(name=SUBSCRIPTION)
     for platform in file.platforms.values():
         entry = platform.SUBSCRIBERS

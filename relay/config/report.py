@@ -1,4 +1,4 @@
-"""Gathers the faults of one file while its meaning is worked out, so that all of them are shown at
+"""Collects the faults of one file while its meaning is worked out, so that all of them are shown at
 once.
 """
 
@@ -13,7 +13,7 @@ from relay.core.routing.matcher import Matcher, MatcherError, parse_noting
 
 
 class Report:
-    """The faults found so far, and what there is to say where they stand."""
+    """The faults found so far, with their places."""
 
     def __init__(self, source: Source, incomplete: frozenset[Position]) -> None:
         self.source = source
@@ -21,27 +21,27 @@ class Report:
         self.faults: list[Fault] = []
 
     def fault(self, loc: Loc, message: str) -> None:
-        """Something is wrong with the value at `loc`."""
+        """Reports a fault of the value at `loc`."""
         self.faults.append(self.source.fault(self.source.position(loc), message))
 
     def unreachable(self, loc: Loc, message: str) -> None:
-        """No alert comes to the route at `loc`."""
+        """Reports that no alert reaches the route at `loc`."""
         fault = self.source.fault(self.source.position(loc), message)
         self.faults.append(replace(fault, kind="unreachable"))
 
     def lack(self, loc: Loc, message: str) -> None:
-        """Something is missing from the value at `loc`, unless that is because a faulty key was
-        left out of it.
+        """Reports that something is missing from the value at `loc`, unless a faulty key was left
+        out of it.
         """
         if self.source.position(loc) not in self._incomplete:
             self.fault(loc, message)
 
     def warn(self, loc: Loc, message: str) -> None:
-        """Something is doubtful at the key that ends `loc`."""
+        """Reports a doubt about the key at the end of `loc`."""
         self.faults.append(self.source.fault(self.source.key_position(loc), message, "warning"))
 
     def missing(self, loc: Loc, message: str, severity: Literal["fault", "warning"]) -> None:
-        """What the value at `loc` names is not there."""
+        """Reports that the thing named by the value at `loc` does not exist."""
         self.faults.append(self.source.fault(self.source.position(loc), message, severity))
 
     def line(self, loc: Loc) -> str:
@@ -49,8 +49,8 @@ class Report:
         return f"{self.source.name}:{self.source.position(loc).line + 1}"
 
     def matchers(self, texts: tuple[str, ...], loc: Loc) -> tuple[Matcher, ...]:
-        """The matchers of a list of texts; those that are none are reported, with the column inside
-        the text.
+        """The matchers of a list of texts. Invalid ones are reported, with the column inside the
+        text.
         """
         found: list[Matcher] = []
         for index, text in enumerate(texts):
@@ -70,8 +70,8 @@ class Report:
         return tuple(found)
 
     def _inside(self, loc: Loc, offset: int) -> Position:
-        """`offset` characters into the text at `loc`, where the file has the text as it is; else
-        where it begins.
+        """The position `offset` characters into the text at `loc`, if the file has the text
+        unchanged; else its start.
         """
         position, node = self.source.position(loc), self.source.node(loc)
         if (
@@ -81,7 +81,7 @@ class Report:
         ):
             return position
         quotes = position.end_column - position.column - len(node.value)
-        if quotes not in (0, 2):  # escapes in it
+        if quotes not in (0, 2):  # it has escapes
             return position
         column = position.column + quotes // 2 + offset
         return Position(position.line, column, position.line, column)

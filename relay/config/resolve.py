@@ -1,4 +1,4 @@
-"""Resolves a configuration: follows every name and finds every fault of meaning."""
+"""Resolves a configuration: looks up every name and finds every fault of meaning."""
 
 from collections.abc import Iterator
 
@@ -36,11 +36,10 @@ from relay.platforms.contract import Platforms
 
 class ResolvedConfig(Struct, frozen=True):
     """A configuration with its names resolved. It may still have faults; `template_check` is the
-    check
-    of its templates that is left to do.
+    check of its templates, which is still to be done.
 
-    `platforms` are those in use, `personal` is the policy of chats that subscribe. `tests` is how
-    many the file had.
+    `platforms` are those in use, `personal` is the policy of chats that subscribe. `tests` is the
+    number of tests in the file.
     """
 
     platforms: Platforms
@@ -58,9 +57,9 @@ class ResolvedConfig(Struct, frozen=True):
 
 
 def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, tuple[Fault, ...]]:
-    """What the configuration means, and all that is wrong with it but for its templates.
+    """The meaning of the configuration, and all its faults except those of its templates.
 
-    Mode `check` is for a machine that has no secrets: a missing secret file is a warning there.
+    Mode `check` is for a machine without the secrets: a missing secret file is only a warning.
     """
     file, report = config.file, Report(config.source, config.incomplete)
     people = people_of(file, report)
@@ -104,14 +103,14 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
 def _trial(
     files: Files, targets: dict[str, tuple[Target, ...]], own: Policy, mode: Mode
 ) -> TemplateCheck:
-    """To serve, built-in templates that nobody uses are not compiled, and those that are written
-    in their own markup are not tried: the tests hold that they work.
+    """The templates to check. For serving, built-in templates that nobody uses are not compiled,
+    and those used in their own markup are not tried: the project's tests show that they work.
     """
     policies = [own, *(target.policy for each in targets.values() for target in each)]
     uses = dict.fromkeys(
         (policy.template, policy.markup)
         for policy in policies[1:]
-        if not is_foreign(policy.template, policy.markup, files)  # a fault of its own
+        if not is_foreign(policy.template, policy.markup, files)  # another fault reports that
     )
     builtin = files.builtin
     if mode == "serve":
@@ -124,8 +123,8 @@ def _trial(
 
 
 def _routes(config: Config, names: KnownNames, notices: str, report: Report) -> Route:
-    """The tree; what depends on all of it is judged only when all of it was understood, tests as
-    far as they do not depend on what was not.
+    """Checks the tree. Checks of the whole tree are made only if all of it was understood, tests as
+    far as they do not depend on the rest.
     """
     tree, before = RouteTreeBuilder(names, report), len(report.faults)
     root = tree.build(config.file.route)
@@ -182,8 +181,8 @@ def _notices(file: File, names: KnownNames, report: Report) -> str:
 
 
 def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
-    """What finds no chat elsewhere goes to the first route's receiver, so that one takes every
-    label value.
+    """Reports if the first route's receiver does not take every label value: it gets what finds no
+    chat elsewhere.
     """
     places: dict[str, Loc] = {file.route.receiver or "": ("route", "receiver")}
     places.setdefault(file.global_.notices_receiver or "", ("global", "notices_receiver"))
@@ -193,7 +192,7 @@ def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], repor
             all(matcher.op == "!=" for matcher in target.when) for target in found
         ):
             message = (
-                f'every chat of {quote(name)} is chosen by a label: one needs a"default", as '
+                f'every chat of {quote(name)} is chosen by a label: one needs a "default", as '
                 f"the last resort"
             )
             report.fault(loc, message)
@@ -207,8 +206,8 @@ def _check_discards(file: File, targets: dict[str, tuple[Target, ...]], report: 
 
 
 def _check_shared(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
-    """A chat that two receivers share shows the alerts of both on one card of their group, unless
-    one of them wants a card of each alert.
+    """Warns if two receivers share a chat and their `per` differs. A shared chat shows the alerts
+    of both on one card of their group, unless one of them wants a card for each alert.
     """
     first: dict[LaneKey, Target] = {}
     for index, receiver in enumerate(file.receivers):
@@ -254,7 +253,7 @@ def _sound_tests(file: File, names: KnownNames, report: Report) -> Iterator[tupl
 
 
 def _run_test(index: int, test: RouteTest, root: Route, names: KnownNames, report: Report) -> None:
-    """Runs one test; the order of receivers does not count."""
+    """Runs one test. The order of receivers does not count."""
     wrong = _test_result(test, root, names.intervals)
     if wrong:
         message = f"test {quote(test.name)} failed: the alert {wrong}"
@@ -262,7 +261,7 @@ def _run_test(index: int, test: RouteTest, root: Route, names: KnownNames, repor
 
 
 def _test_result(test: RouteTest, root: Route, intervals: dict[str, TimeInterval]) -> str:
-    """How the receivers differ from those expected; empty when they do not."""
+    """How the receivers differ from the expected ones; empty if they do not."""
     if test.at is None:
         return differing((route.receiver for route in walk(root, test.labels)), test.receivers)
     found = reached(root, test.labels, intervals, test.at)

@@ -9,15 +9,13 @@ from relay.core.active_config import ActiveConfig
 
 
 class Rules(ResolvedConfig, frozen=True):
-    """A resolved configuration without a fault, with compiled templates."""
+    """A resolved configuration without faults, with compiled templates."""
 
     active: ActiveConfig
 
 
 def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
-    """The rules, when the faults of the file, its meaning and its templates are no more than
-    warnings.
-    """
+    """The rules, if all faults of the file, its meaning and its templates are only warnings."""
     if faulty(faults):
         return None
     templates = together(draft.template_check)

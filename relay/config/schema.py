@@ -1,4 +1,4 @@
-"""The models of relay.yml: which keys there are, what each may hold, and its default.
+"""The models of relay.yml: its keys, their values, and their defaults.
 
 `file_model` adds those of the platforms to the classes here. Names are Alertmanager's where it has
 one: https://prometheus.io/docs/alerting/latest/configuration/
@@ -49,19 +49,19 @@ class Route(Model):
     mute_time_intervals: Texts = ()
     """Time intervals in which this route sends nothing."""
     active_time_intervals: Texts = ()
-    """Time intervals outside of which this route sends nothing."""
+    """Time intervals outside which this route sends nothing."""
     group_by: Texts | None = None
-    """No effect here: Alertmanager does the grouping."""
+    """No effect here: Alertmanager groups alerts."""
     group_wait: Duration | None = None
-    """No effect here: Alertmanager does the grouping."""
+    """No effect here: Alertmanager groups alerts."""
     group_interval: Duration | None = None
-    """No effect here: Alertmanager does the grouping."""
+    """No effect here: Alertmanager groups alerts."""
     repeat_interval: Duration | None = None
-    """No effect here: Alertmanager does the repeating."""
+    """No effect here: Alertmanager repeats notifications."""
 
 
 class Times(Model):
-    """Minutes of a day, from `start_time` up to and without `end_time`."""
+    """Minutes of a day, from `start_time` to `end_time`, the end excluded."""
 
     start_time: Clock
     """HH:MM."""
@@ -70,7 +70,7 @@ class Times(Model):
 
 
 class Period(Model):
-    """A part of a time interval: it contains the moments that match all fields given."""
+    """A part of a time interval: it contains the moments at which all given fields match."""
 
     times: Many[Times] = ()
     """Parts of a day."""
@@ -92,7 +92,7 @@ class TimeInterval(Model):
     name: str
     """Name, for routes and `quiet`."""
     time_intervals: Many[Period] = ()
-    """The interval contains what one of these contains."""
+    """The interval contains a moment if one of these contains it."""
 
 
 class LimitsConfig(Model):
@@ -109,22 +109,22 @@ class Retention(Model):
 
 
 class RouteTest(Model):
-    """A test of the route tree: an alert with these labels reaches these receivers."""
+    """A test of the route tree: an alert with these labels reaches exactly these receivers."""
 
     name: str
     """Name of the test."""
     labels: dict[str, Text]
     """Labels of the alert."""
     receivers: Texts
-    """Receivers that the alert must reach, no others."""
+    """Receivers that the alert must reach, and no others."""
     at: Moment | None = None
-    """When: the receivers are those that are not muted then."""
+    """Time of the test: receivers that are muted then do not count."""
     muted: bool = False
-    """With `at`: the receivers are those that are muted then."""
+    """With `at`: the receivers that are muted then."""
 
 
 class Global(Model):
-    """Settings of every receiver that does not set them itself."""
+    """Settings of all receivers that do not set them themselves."""
 
     http_config: HttpConfig | None = None
     """Proxy and TLS of requests."""
@@ -133,13 +133,13 @@ class Global(Model):
     notices_receiver: str | None = None
     """Receiver of the relay's own notices; default: the root route's receiver."""
     identity_ignores: Texts = ()
-    """Labels that tell no alert from another, for all receivers."""
+    """Labels of which another value makes no new alert, for all receivers."""
     link_rewrites: Many[LinkRewrite] = ()
-    """Addresses that need another form outside, for all receivers."""
+    """Addresses that have another form outside, for all receivers."""
     language: Language = "en"
     """Language of the built-in texts."""
     timezone: Timezone = "UTC"
-    """Time zone in which times are shown."""
+    """Time zone of written times."""
 
 
 class File(Model):
@@ -151,10 +151,11 @@ class File(Model):
     }
 
     global_: Global = Field(Global(), alias="global")
-    """The bot, and defaults for all receivers."""
+    """Settings of the bots, and defaults for all receivers."""
     templates: Texts = ()
-    """Template files, patterns relative to this file; their names end in `.j2`, links followed. One
-    with the name of a built-in template takes its place."""
+    """Template files: patterns relative to this file, for names that end in `.j2`; links are
+    followed. A file with the name of a built-in template replaces it.
+    """
     limits: LimitsConfig = LimitsConfig()
     """Rate limits of the platforms."""
     retention: Retention = Retention()
@@ -170,11 +171,11 @@ class File(Model):
     people: Many[PersonConfig] = ()
     """People on both platforms."""
     actions: Actions | None = None
-    """What may be done from the chat; without it there are no buttons."""
+    """What people may do from the chat. Without it there are no buttons."""
     heartbeats: Many[HeartbeatModel] = ()
     """Alerts that have to arrive again and again."""
     tests: Many[RouteTest] = ()
-    """Alerts and who should get them, checked at each load."""
+    """Alerts, each with the receivers that it must reach, checked at each load."""
 
 
 def file_model(platforms: Platforms) -> type[File]:
@@ -184,7 +185,9 @@ def file_model(platforms: Platforms) -> type[File]:
 
 @lru_cache(maxsize=4)
 def _file_model(platforms: tuple[tuple[str, AnyPlatform], ...]) -> type[File]:
-    """A receiver has a list of entries for each platform, `limits` a key, and `global` its keys."""
+    """Makes the model: a receiver has a list of entries for each platform, `limits` a key, and
+    `global` its keys.
+    """
     entries: dict[str, Any] = {
         entries_key(name): (
             Many[each.ENTRY],  # type: ignore[name-defined] # a type at run time
@@ -217,6 +220,6 @@ def _file_model(platforms: tuple[tuple[str, AnyPlatform], ...]) -> type[File]:
 
 
 def _like(name: str, default: Any) -> Any:
-    """The field of `File`, with another default (`...` for none)."""
+    """The field of `File`, with another default (`...`: it is required)."""
     said = File.model_fields[name]
     return Field(default, alias=said.alias, description=said.description)

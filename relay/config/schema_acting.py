@@ -10,12 +10,12 @@ from relay.platforms.scalar import Address, Duration, Many, Model, SecretText, T
 
 
 class Authorization(Model):
-    """Alertmanager's `authorization`: a header of that name."""
+    """Alertmanager's `authorization`: the header of that name."""
 
     type: str = "Bearer"
     """The first word of the header."""
     credentials: SecretText | None = None
-    """The rest of it; better in a file."""
+    """The rest of the header; better in a file."""
     credentials_file: str | None = None
     """File that holds the credentials."""
 
@@ -35,15 +35,15 @@ class HttpHeader(Model):
     """Values of a header, as in Alertmanager's `http_headers`."""
 
     values: Texts = ()
-    """Values that anyone may see."""
+    """Values that are no secrets."""
     secrets: Many[SecretText] = ()
     """Secret values; better in files."""
     files: Texts = ()
-    """Files that hold a value each."""
+    """Files that hold one value each."""
 
 
 class ApiHttpConfig(HttpConfig):
-    """Alertmanager's `http_config`: how requests to its API travel."""
+    """Alertmanager's `http_config`: how requests to its API are made."""
 
     authorization: Authorization | None = None
     """Header `Authorization`."""
@@ -63,14 +63,14 @@ class Alertmanager(Model):
     poll_interval: Duration | None = None
     """How often suppressed alerts and silences are read (45s)."""
     http_config: ApiHttpConfig | None = None
-    """How requests travel."""
+    """How requests are made."""
 
 
 class PersonConfig(Model):
     """One person on both platforms."""
 
     name: str
-    """What cards show, and what rules and mentions call the person."""
+    """Name on cards, and in rules and mentions."""
     telegram: Text = ""
     """Numeric id of the Telegram user."""
     discord: Text = ""
@@ -78,7 +78,7 @@ class PersonConfig(Model):
 
 
 class Rule(Model):
-    """Who may do what with which alerts; the first rule that fits decides."""
+    """Who may do what with which alerts. The first rule that matches decides."""
 
     who: Texts
     """Names of `people`, `everyone`, `telegram_chat_admins`, `discord_role:ID`, `discord_user:ID`,
@@ -86,16 +86,16 @@ class Rule(Model):
     may: Texts
     """`take`, `silence`, `silence_wide` (more than the alerts of the card)."""
     matchers: Texts = ()
-    """Which alerts; all of them must match."""
+    """The alerts, by matchers that must all match."""
     longest: Duration | None = None
     """The longest silence (24h)."""
 
 
 class Actions(Model):
-    """What may be done from the chat."""
+    """What people may do from the chat."""
 
     rules: Many[Rule] = ()
-    """Rights; without a rule that fits nothing may be done."""
+    """Rights. Without a rule that matches nothing is allowed."""
     silences: Annotated[Many[Duration], Field(min_length=1, max_length=3)] | None = None
     """Durations of the silence buttons (1h and 4h)."""
 
@@ -104,7 +104,7 @@ class StepConfig(Model):
     """A step of an escalation: people who are mentioned, or another receiver."""
 
     after: Duration
-    """When, counted from the first message that a chat accepted."""
+    """When it comes, counted from the first message that a chat accepted."""
     mention: Texts = ()
     """Who is mentioned, in the words of `who`."""
     receiver: str | None = None
@@ -121,43 +121,43 @@ class Repeat(Model):
 
 
 class Escalate(Model):
-    """What happens with alerts that nobody takes."""
+    """What happens to alerts that nobody takes."""
 
     matchers: Texts = ()
-    """Which alerts; all of them must match."""
+    """The alerts, by matchers that must all match."""
     steps: Many[StepConfig]
     """Steps in order."""
     repeat: Repeat | None = None
     """How often the last step is repeated."""
     taken_for: Duration | None = None
-    """A take older than this is asked again, once."""
+    """After this time the holder is asked again, once."""
 
 
 class HeartbeatModel(Model):
     """An alert that has to arrive again and again, such as Watchdog."""
 
     name: str
-    """What messages call it."""
+    """Name in messages."""
     matchers: Texts
-    """Which alerts; all of them must match."""
+    """The alerts, by matchers that must all match."""
     source: Text = ""
     """The source that posts it."""
     every: Duration | None = None
     """How often it arrives: the `repeat_interval` of its route in Alertmanager (1m)."""
     grace: Duration | None = None
-    """How much later it is lost (5m)."""
+    """How long after a missing arrival it is lost (5m)."""
     by: Texts = ()
-    """Labels; each set of their values is a heartbeat of its own."""
+    """Labels, each set of whose values is a heartbeat of its own."""
     receiver: str | None = None
     """Receiver that is told; default: `notices_receiver`."""
     ping_url_file: str | None = None
-    """File that holds an address which gets one GET each `every` while all is well."""
+    """File that holds an address, which gets one GET each `every` while all is well."""
 
 
 def secret_files(
     alertmanagers: Iterable[Alertmanager], heartbeats: Iterable[HeartbeatModel]
 ) -> Iterator[str]:
-    """The files that hold what Alertmanagers and pings want kept secret."""
+    """The files with the secrets of Alertmanagers and pings."""
     for each in alertmanagers:
         http = each.http_config
         if http is None:

@@ -1,4 +1,4 @@
-"""The model of a receiver in relay.yml; the entries of its chats are the platforms' own."""
+"""The model of a receiver in relay.yml. The entries of its chats are the platforms'."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -16,7 +16,7 @@ _OTHERS = (
 
 
 class Receiver(Shared):
-    """A name that routes lead to, and the chats behind it."""
+    """A receiver: its name for routes, and its chats."""
 
     platforms: ClassVar[Platforms] = {}
     advice: ClassVar[dict[str, str]] = dict.fromkeys(
@@ -24,16 +24,14 @@ class Receiver(Shared):
     )
 
     name: str
-    """What routes call it."""
+    """Name in routes."""
     discard: bool = False
-    """It has no chats on purpose: what reaches it is discarded, and counted."""
+    """The receiver has no chats on purpose; alerts that reach it are discarded and counted."""
     escalate: Escalate | None = None
-    """What happens with alerts that nobody takes."""
+    """What happens to alerts that nobody takes."""
 
     def entries(self) -> Iterator[tuple[str, Loc, Entry]]:
-        """Its chats: the platform of each, the path of its entry below the receiver's, the
-        entry.
-        """
+        """Its chats: platform, path of the entry below the receiver, entry."""
         for platform in self.platforms:
             key = entries_key(platform)
             entries: tuple[Entry, ...] = getattr(self, key)
@@ -42,5 +40,5 @@ class Receiver(Shared):
 
 
 def entries_key(platform: str) -> str:
-    """The key of a receiver that holds the platform's chats, as Alertmanager names it."""
+    """The key of a receiver with the platform's chats, in Alertmanager's form."""
     return f"{platform}_configs"

@@ -1,6 +1,4 @@
-"""A file as it was read: nodes that know their place, so that whatever is wrong can be shown where
-it stands.
-"""
+"""A parsed file: nodes that know their place, so that a fault can be shown there."""
 
 from typing import Literal
 
@@ -14,7 +12,7 @@ Loc = tuple[str | int, ...]
 
 
 class Position(Struct, frozen=True):
-    """The range of a node in the file, the end excluded; lines and columns count from 0."""
+    """The range of a node in the file, its end excluded; lines and columns count from 0."""
 
     line: int
     column: int
@@ -23,8 +21,8 @@ class Position(Struct, frozen=True):
 
 
 class ScalarNode(Struct, frozen=True):
-    """A string, number, boolean or null. `plain`: without quotes, so the file has its text as it
-    is.
+    """A string, number, boolean or null. `plain`: without quotes, so the file has its text
+    unchanged.
     """
 
     position: Position
@@ -41,7 +39,7 @@ class SequenceNode(Struct, frozen=True):
 
 
 class MappingNode(Struct, frozen=True):
-    """A mapping. Each key has its place beside its value. `size` counts the nodes in it."""
+    """A mapping. Each key has its position beside its value. `size` counts the nodes in it."""
 
     position: Position
     pairs: "dict[str, tuple[Position, Node]]"
@@ -53,7 +51,7 @@ Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 
 
 class Source(Struct, frozen=True):
-    """A file as it was read: its lines, its nodes, and where in it secrets stand."""
+    """A parsed file: its lines, its nodes, and where its secrets are."""
 
     name: str
     lines: tuple[str, ...]
@@ -63,7 +61,7 @@ class Source(Struct, frozen=True):
     def fault(
         self, position: Position, message: str, severity: Literal["fault", "warning"] = "fault"
     ) -> Fault:
-        """A fault at a place of this file."""
+        """A fault at a position of this file."""
         return Fault(
             self.name,
             position.line + 1,
@@ -74,7 +72,7 @@ class Source(Struct, frozen=True):
         )
 
     def excerpt(self, line: int) -> str:
-        """A line (from 0) with inline secrets starred out."""
+        """A line (from 0) with inline secrets masked."""
         text = self.lines[line] if line < len(self.lines) else ""
         for secret in self.secrets:
             if secret.line <= line <= secret.end_line:
@@ -84,15 +82,15 @@ class Source(Struct, frozen=True):
         return mask_line(text)
 
     def node(self, loc: Loc) -> Node | None:
-        """The node at a path of keys and indexes; parts that name nothing are passed over."""
+        """The node at a path of keys and indexes; parts that name nothing are skipped."""
         return _follow(self.root, loc)
 
     def position(self, loc: Loc) -> Position:
-        """Where the value at a path stands, or the nearest thing around it that exists."""
+        """The position of the value at a path, or of the nearest node around it."""
         return position_of(self.root, loc)
 
     def key_position(self, loc: Loc) -> Position:
-        """Where the key at the end of a path stands; for an index, the value."""
+        """The position of the key at the end of a path; for an index that of the value."""
         parent = self.node(loc[:-1])
         if isinstance(parent, MappingNode) and loc[-1] in parent.pairs:
             return parent.pairs[str(loc[-1])][0]
@@ -103,7 +101,7 @@ START = Position(0, 0, 0, 0)
 
 
 def position_of(root: Node | None, loc: Loc) -> Position:
-    """Where the value at a path stands, or the nearest thing around it that exists."""
+    """The position of the value at a path, or of the nearest node around it."""
     node = _follow(root, loc)
     return START if node is None else node.position
 
@@ -123,7 +121,7 @@ def _child(node: Node | None, part: str | int) -> Node | None:
 
 
 def plain(node: Node) -> Plain:
-    """The bare value of a node: dictionaries, lists and scalars."""
+    """The plain value of a node: dictionaries, lists and scalars."""
     match node:
         case ScalarNode():
             return node.value
@@ -134,7 +132,7 @@ def plain(node: Node) -> Plain:
 
 
 def without(node: Node, loc: Loc) -> Node | None:
-    """The node without what stands at `loc`, None when that is the node itself."""
+    """The node without the value at `loc`; None if that is the node itself."""
     if not loc:
         return None
     part, rest = loc[0], loc[1:]
@@ -157,7 +155,5 @@ def without(node: Node, loc: Loc) -> Node | None:
 
 
 def in_order(loc: Loc) -> tuple[tuple[int, str], ...]:
-    """Sorts paths so that the entries of a list are in its order, and what holds something is
-    before it.
-    """
+    """A sort key for paths: entries of a list in their order, a container before its contents."""
     return tuple((part, "") if isinstance(part, int) else (-1, part) for part in loc)

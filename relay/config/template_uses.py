@@ -1,4 +1,4 @@
-"""Which templates a configuration has, and how each is used: what is to be checked of them."""
+"""The templates of a configuration, and how each is used, so that they can be checked."""
 
 from msgspec import Struct
 
@@ -9,8 +9,9 @@ Use = tuple[str, MarkupName]
 
 
 class TemplateCheck(Struct, frozen=True):
-    """What is to be tried: templates and their sources, those that come with the relay and the
-    others, and `uses`: names with the markup that their users write them in."""
+    """The templates to try: sources, the built-in ones and the others, and `uses`: names with the
+    markup of their users.
+    """
 
     builtin: Sources = ()
     own: Sources = ()

@@ -1,6 +1,4 @@
-"""The route tree of the configuration: names inherited, matchers compiled, everything doubtful
-reported.
-"""
+"""The route tree of the configuration: names inherited, matchers compiled, doubts reported."""
 
 from relay.config.fault import faulty
 from relay.config.matcher_advice import doubtful
@@ -17,7 +15,7 @@ ALERTMANAGERS = ("group_by", "group_wait", "group_interval", "repeat_interval")
 
 
 class RouteTreeBuilder:
-    """Builds the tree and remembers where each of its routes stands. `sound`: all matchers could be
+    """Builds the tree and remembers the place of each route. `sound`: all matchers could be
     read.
     """
 
@@ -29,7 +27,7 @@ class RouteTreeBuilder:
         self._ignored: dict[str, list[Loc]] = {}
 
     def build(self, config: RouteConfig) -> Route:
-        """The whole tree; the root takes everything."""
+        """The whole tree. The root matches everything."""
         loc: Loc = ("route",)
         for key in (
             "matchers",

@@ -1,5 +1,5 @@
-"""Plain values to YAML that the relay's own reader, and Alertmanager's, take for the same
-values.
+"""Writes plain values as YAML that the relay's own reader, and Alertmanager's, read back as the
+same values.
 """
 
 import re
@@ -8,12 +8,12 @@ import yaml
 
 from relay.config.source import Plain
 
-# Anything else gets quotes: a reader of YAML 1.1 may see a number, a date or a truth value in it.
+# Other texts get quotes: a reader of YAML 1.1 may take them for a number, a date or a boolean.
 _WORD = re.compile(r"[A-Za-z/_][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Indents lists in mappings, and knows no aliases."""
+    """Indents lists in mappings, and writes no aliases."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - PyYAML's signature
         super().increase_indent(flow=flow, indentless=False)

@@ -1,6 +1,4 @@
-"""YAML text to nodes that know their place; what YAML would read silently wrong is a fault
-instead.
-"""
+"""YAML text to nodes that know their place. Text that YAML would silently misread is a fault."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,7 +21,7 @@ from relay.core.duration import quote
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 100
 MAX_NODES = (
-    1_000_000  # aliases followed: a bomb of aliases ends here, before anything is built from it
+    1_000_000  # aliases followed; a bomb of aliases ends here, before anything is built from it
 )
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
@@ -32,7 +30,7 @@ _INT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})\.[0-9]{1,18}")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-# Plain scalars that YAML 1.1 takes for something else than they look like: https://yaml.org/type/
+# Plain scalars that YAML 1.1 does not read as they look: https://yaml.org/type/
 _WORD_TRAP = re.compile(r"(?i:yes|no|on|off)")
 _NUMBER_TRAP = re.compile(
     r"""[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?      # base 60
@@ -44,15 +42,15 @@ _NUMBER_TRAP = re.compile(
     re.VERBOSE,
 )
 
-# A whole time of RFC 3339 means the same as a text and as a date.
+# A complete RFC 3339 time means the same as a text and as a date.
 _MOMENT = re.compile(r"[0-9-]{10}[Tt][0-9:]{5,8}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 
 
 def read(
     name: str, data: bytes, secret_keys: frozenset[str] = frozenset()
 ) -> tuple[Source, tuple[Fault, ...]]:
-    """The nodes of a YAML file and what is wrong with it as YAML; `root` is None when nothing could
-    be read. What stands behind `secret_keys` is noted as secret.
+    """The nodes of a YAML file and its faults as YAML; `root` is None if nothing could be read.
+    Values of `secret_keys` are noted as secret.
     """
     if len(data) > MAX_BYTES:
         return _unread(name, "", START, f"the file is larger than {MAX_BYTES >> 20} MiB")
@@ -112,8 +110,8 @@ def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Positi
     if mark is None:
         return START, "invalid YAML"
     if error.context_mark is not None and not "".join(lines[mark.line :]).strip():
-        mark = error.context_mark  # found out at the end of the file only: it began here
-    if mark.line >= len(lines):  # the parser counts one more line at an end without a break
+        mark = error.context_mark  # detected only at the end of the file; it began here
+    if mark.line >= len(lines):  # the parser counts one more line without a break at the end
         return _last(lines), f"invalid YAML: {error.problem or error.context}"
     line = lines[mark.line]
     indent = line[: len(line) - len(line.lstrip())]
@@ -127,14 +125,14 @@ def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Positi
     ), f"invalid YAML: {error.problem or error.context}"
 
 
-class _Stop(Exception):  # noqa: N818 - no error by itself: it carries the place of one out of the recursion
+class _Stop(Exception):  # noqa: N818 - no error by itself: it carries a place out of the recursion
     def __init__(self, position: Position, message: str) -> None:
         super().__init__(message)
         self.position = position
 
 
 class _Builder:
-    """Builds nodes from the parser's events, so that depth, aliases and keys are judged before
+    """Builds nodes from the parser's events, so that depth, aliases and keys are checked before
     anything is built.
     """
 
@@ -147,7 +145,7 @@ class _Builder:
         self._anchors: dict[str, Node] = {}
 
     def document(self) -> Node | None:
-        """The one document of the stream, None when there is none."""
+        """The one document of the stream, None if there is none."""
         root: Node | None = None
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -253,7 +251,7 @@ class _Builder:
             self.secrets.extend(_scalar_positions(value))
 
     def _merge(self, pairs: dict[str, tuple[Position, Node]], value: Node) -> None:
-        """What `<<` brings: the keys that the mapping does not have itself."""
+        """The keys that `<<` adds: those that the mapping does not have itself."""
         for part in value.items if isinstance(value, SequenceNode) else (value,):
             if isinstance(part, MappingNode):
                 for name, pair in part.pairs.items():

@@ -1,4 +1,4 @@
-"""Messages as the pages draw them: pieces of text, each with its styles."""
+"""Messages in the form of the pages: pieces of text, each with its styles."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,7 +10,7 @@ from relay.core.text.richtext import RichText
 
 
 class Piece(Struct, frozen=True):
-    """Some characters with the names of their styles, and the address where they lead, if any."""
+    """Characters with the names of their styles, and the address to which they lead, if any."""
 
     text: str
     styles: tuple[str, ...] = ()
@@ -19,7 +19,8 @@ class Piece(Struct, frozen=True):
 
 class DrawnMessage(Struct, frozen=True):
     """A message for a page: its chat, its parts from top to bottom, and why the template did not
-    make it, if so."""
+    make it, if it failed.
+    """
 
     chat: str
     platform: str
@@ -41,7 +42,7 @@ def drawn(chat: str, platform: str, message: Message, failed: str = "") -> Drawn
 
 
 def pieces(rich: RichText) -> Iterator[Piece]:
-    """The text in order, cut where a style begins or ends."""
+    """The text in order, cut at each start and end of a style."""
     edges = sorted(
         {0, len(rich.text), *(edge for span in rich.spans for edge in (span.start, span.end))}
     )

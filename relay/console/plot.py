@@ -7,7 +7,7 @@ WIDTH, HEIGHT = 600, 80
 
 
 class Bar(NamedTuple):
-    """A bar of a plot: its place and size in the picture."""
+    """A bar of a plot: its position and size in the picture."""
 
     x: float
     y: float
@@ -16,7 +16,9 @@ class Bar(NamedTuple):
 
 
 def bars(values: Sequence[int]) -> list[Bar]:
-    """Bars of these values, the largest as high as the picture; a value above 0 is always seen."""
+    """Bars of these values, the largest as high as the picture. A value above 0 can always
+    be seen.
+    """
     most = max(values, default=0) or 1
     step = WIDTH / max(1, len(values))
     heights = [max(1.0, HEIGHT * value / most) if value else 0.0 for value in values]

@@ -1,4 +1,4 @@
-"""Who is logged in at the console: random cookies, kept in memory, that do not hold the bearer."""
+"""Sessions at the console: random cookies, kept in memory, that do not contain the bearer token."""
 
 import secrets
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class Sessions:
         self._until: dict[str, float] = {}
 
     def begin(self) -> str:
-        """The cookie of a new session; the oldest gives way when there are too many."""
+        """The cookie of a new session. If there are too many sessions the oldest one ends."""
         now = self._clock()
         self._until = {key: until for key, until in self._until.items() if until > now}
         while len(self._until) >= _MOST:
@@ -26,9 +26,9 @@ class Sessions:
         return key
 
     def knows(self, key: str) -> bool:
-        """The session goes on."""
+        """Whether the session goes on."""
         return self._until.get(key, 0.0) > self._clock()
 
     def end(self, key: str) -> None:
-        """The session is over."""
+        """Ends the session."""
         self._until.pop(key, None)

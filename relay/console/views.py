@@ -1,4 +1,4 @@
-"""The views of the store that the pages share: each is read once for all who look."""
+"""The views of the store that the pages share: each is read once for everybody who looks."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +17,16 @@ from relay.store.writer import Transactions
 
 _CARDS = 200
 _MINUTES = 60
-_STATUS_SECONDS, _PLOT_SECONDS = 4.0, 30.0  # for which a view is shared
-_STALE = 8.0  # seconds after which one is not shown any more while it is renewed
+_STATUS_SECONDS, _PLOT_SECONDS = 4.0, 30.0  # seconds for which a view is shared
+_STALE = 8.0  # seconds after which a view is not shown any more while it is renewed
 _MOMENT = 0.001  # seconds
 Room = tuple[tuple[int, int, float], ...]
-"""Of each budget of a chat how many calls are left, of how many, in how many seconds."""
+"""For each budget of a chat: how many calls are left, of how many, in how many seconds."""
 
 
 class Seen(NamedTuple):
-    """The storage at a glance, its open cards, and the minutes of the last hour, of which the first
-    began at `since` (Unix seconds).
+    """The storage at a glance, its open cards, and the minutes of the last hour, which began at
+    `since` (Unix seconds).
     """
 
     storage: StorageStatus
@@ -36,7 +36,9 @@ class Seen(NamedTuple):
 
 
 class Views:
-    """Reads what grows with what is kept, at a small share of the time of the store's thread."""
+    """Makes the reads whose cost grows with the storage, at a small share of the time of the
+    store's thread.
+    """
 
     def __init__(
         self,
@@ -59,8 +61,8 @@ class Views:
         self._behind: asyncio.Task[None] | None = None
 
     async def seen(self) -> Seen:
-        """The storage at a glance, as all see it who look within some seconds. What is older is
-        renewed behind the answer, and what is much older waited for. Raises StoreError.
+        """The storage at a glance, the same for everybody who looks within some seconds. An older
+        view is renewed after the answer, and a much older one before it. Raises StoreError.
         """
         now = self._clock()
         if self._last is None or now >= self._last[0] + _STATUS_SECONDS + _STALE:
@@ -70,7 +72,7 @@ class Views:
         return self._last[1]
 
     async def _renew(self) -> None:
-        with suppress(StoreError):  # who asks later waits, and is told
+        with suppress(StoreError):  # a later request waits for it, and gets the error
             await self._renewed()
 
     async def _renewed(self) -> Seen:
@@ -87,7 +89,7 @@ class Views:
         return Seen(self._store.standing_now(), self._store.open_cards(0, _CARDS), *self._plotted)
 
     async def room(self, lanes: Sequence[LaneKey]) -> Mapping[LaneKey, Room]:
-        """The room in the budgets of these chats, as far as the configuration knows them."""
+        """The room in the budgets of these chats, if the configuration has them."""
         return await self._transactions.run_unsynced(partial(self._room, lanes))
 
     def _room(self, lanes: Sequence[LaneKey]) -> dict[LaneKey, Room]:

@@ -113,7 +113,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {"en": _EN, "fr": _FR}
 
 
 def language_of(header: str) -> str:
-    """The language that an `Accept-Language` header likes best, of those the console has."""
+    """The language that an `Accept-Language` header prefers among those that the console has."""
     for each in header.split(","):
         found = each.partition(";")[0].strip().lower()[:2]
         if found in WORDS:

@@ -1,5 +1,5 @@
-"""The pages on which something is tried: a template, a changed configuration. What is in force is
-never touched; the work is done in a process of its own, one at a time.
+"""The pages on which a template or a changed configuration is tried. Nothing in force changes; the
+work is done in a separate process, one at a time.
 """
 
 import asyncio
@@ -43,14 +43,14 @@ MARKUPS: tuple[MarkupName, ...] = get_args(MarkupName)
 MOST_TEMPLATE = 200_000  # characters
 _MARKUP_OF = {"telegram.md.j2": "markdown", "telegram.md2.j2": "markdownv2",
               "discord.md.j2": "discord", "plain.txt.j2": "none"}  # fmt: skip
-_FRESH = 10.0  # seconds for which a look at the file is shared
+_FRESH = 10.0  # seconds for which a reading of the file is shared
 _MOST_PAYLOADS, _MOST_BYTES, _WEEK = 5000, 24 << 20, 7 * 86400.0
 _MOST_CHATS = 8  # previews of one alert
 Values = dict[str, Any]
 
 
 class Workshop:
-    """Answers with what the pages show; the console draws it."""
+    """Makes the contents of these pages; the console draws them."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Workshop:
         self._looked: tuple[float, LookedAt] | None = None
 
     async def templates(self, given: Mapping[str, str], *, tried: bool, language: str) -> Values:
-        """The playground: what was written, or the template of that name, and what comes of it."""
+        """The playground: what was typed, or the template of that name, and the result."""
         looked = await self._look()
         known = looked.builtin | looked.templates or _built_in()
         name = given.get("name", "")
@@ -117,8 +117,8 @@ class Workshop:
         return values | {"faults": answer.faults, "made": _drawn(answer.made)}
 
     async def _in_force(self, name: str, attempt: TryTemplate) -> list[DrawnMessage]:
-        """What a template makes that is in force as it is shown; of another one nothing, until
-        somebody tries it.
+        """The result of a template in force, unchanged; nothing for another one until somebody
+        tries it.
         """
         templates = self._config.current.templates
         known = templates.by_name.get(name)
@@ -127,7 +127,7 @@ class Workshop:
         return _drawn(await asyncio.to_thread(lambda: [*messages(templates, name, attempt)]))
 
     async def configuration(self, new: str | None) -> Values:
-        """The file on disk, and, where a new one is given, what it would do to what came."""
+        """The file on disk, and, if a new one is given, what it would do to the stored payloads."""
         looked = await self._look()
         values: Values = {
             "looked": looked,
@@ -153,8 +153,9 @@ class Workshop:
         return values | {"tried": answer}
 
     async def previews(self, labels: Labels, ends: Sequence[Reached]) -> list[DrawnMessage]:
-        """The message as each chat would get it: with the annotations of the alert as it last came,
-        where it did."""
+        """The message for each chat, with the annotations of the alert's last arrival, if there was
+        one.
+        """
         told = await self._as_it_came(labels)
         config, now = self._config.current, self._clock()
         made: list[DrawnMessage] = []
@@ -184,7 +185,7 @@ class Workshop:
         return _made_up(labels, self._clock())
 
     async def _payload(self, number: str) -> tuple[bytes, str]:
-        """The payload of that number, and the word for what is wrong."""
+        """The payload with that number, and the word for what is wrong."""
         if not number:
             return b"", ""
         if not number.isdecimal() or len(number) > 18:
@@ -201,7 +202,7 @@ class Workshop:
         return next((each for each in page if each.number == number), None)
 
     async def _payloads(self) -> tuple[tuple[float, bytes], ...]:
-        """What came in a week, the newest as far as the bounds go."""
+        """The payloads of a week, the newest ones within the limits."""
         since, after, size = self._clock() - _WEEK, 0, 0
         kept: list[tuple[float, bytes]] = []
         while page := await self._paced.run(partial(self._store.stored_payloads, since, after)):
@@ -236,7 +237,7 @@ def _built_in() -> dict[str, str]:
 
 
 def _made_up(labels: Labels, now: float) -> Notification:
-    """A notification with one alert of these labels that began now."""
+    """A notification with one alert of these labels that begins now."""
     alone = Alert("firing", labels, {}, now, None, "", own_fingerprint(labels))
     return Notification(
         source="",

@@ -18,8 +18,9 @@ from relay.core.template.template import Templates
 
 
 class Refusing(Struct, frozen=True):
-    """A receiver has a chat that takes no messages until someone acts: `why` as the platform says
-    it, `place` is FILE:LINE of its entry."""
+    """A receiver with a chat that accepts no messages until somebody acts. `why` is the platform's
+    reason, `place` is FILE:LINE of the receiver's entry.
+    """
 
     platform: Platform
     receiver: str
@@ -28,12 +29,13 @@ class Refusing(Struct, frozen=True):
 
 
 class ActiveConfig(Struct, frozen=True, dict=True):
-    """Everything that deliveries, messages and answers depend on. Cards and deliveries name
-    receivers and lanes, never this. `personal` is the policy of chats that subscribe,
-    `notices_receiver` gets what the relay tells of itself, `acting` is what people may do
-    from a chat. `wall_ahead`: seconds by which the clock on the wall, which hours follow, is ahead
-    of the one that waits follow; 0 while they are close. `sha256` is the digest of the
-    configuration file (hexadecimal), `generation` the number under which the storage knows it.
+    """The configuration on which deliveries, messages and answers depend. Cards and deliveries
+    refer to receivers and lanes by name.
+
+    `personal` is the policy of chats that subscribe. `notices_receiver` gets the notices. `acting`
+    is what people may do from a chat. `wall_ahead` is by how many seconds the wall clock, which
+    hours follow, is ahead of the steady clock, which waits follow; 0 while they agree. `sha256` is
+    the hexadecimal digest of the configuration file, `generation` its number in the storage.
     """
 
     routing: Routing
@@ -51,41 +53,44 @@ class ActiveConfig(Struct, frozen=True, dict=True):
 
     @property
     def notices_language(self) -> str:
-        """The language of those who read the notices."""
+        """The language of the chat that gets the notices."""
         readers = self.routing.targets.get(self.notices_receiver, ())
         return readers[0].policy.language if readers else "en"
 
     @property
     def longest_reopen_window(self) -> float:
-        """The longest time after its end within which an alert may go on with its episode."""
+        """The longest time (seconds) after its end within which an alert may continue its
+        episode.
+        """
         policies = (self.personal, *(target.policy for target in self.routing.all_targets))
         return max(policy.lifecycle.reopen_window for policy in policies)
 
     def policy_of(self, lane: LaneKey | None, receiver: str) -> Policy:
-        """The policy of the receiver's cards on the lane; of a lane that is no more, `personal`."""
+        """The policy of the receiver's cards on the lane; `personal` if no receiver reaches the
+        lane.
+        """
         target = self.target(lane, receiver) if lane else None
         return target.policy if target else self.personal
 
     def bot(self, bot: BotId) -> Bot | None:
-        """The bot with this id, if it is configured."""
+        """The bot with this id, or None if it is not configured."""
         found = (each for each in self.bots if BotId(each.api, each.account) == bot)
         return next(found, None)
 
     def targets(self, lane: LaneKey) -> tuple[Target, ...]:
-        """Every receiver's way to the lane."""
+        """The targets on the lane, one for each receiver that reaches it."""
         return tuple(self._by_lane.get(lane, {}).values())
 
     def target(self, lane: LaneKey, receiver: str) -> Target | None:
-        """How `receiver` reaches `lane` now; how another one does, if it no longer does; None when
-        nobody does.
+        """The target of `receiver` on the lane; if it does not reach the lane any more, that of
+        another receiver; None if no receiver does.
         """
         targets = self._by_lane.get(lane, {})
         return targets.get(receiver) or next(iter(targets.values()), None)
 
     def owners(self, receiver: str, fallback: str) -> tuple[str, ...]:
-        """The receivers whose deliveries go from `receiver` on to `fallback`, itself the first: of
-        a receiver that it stands in for only where the chain of fallbacks comes to `fallback` after
-        it, each receiver visited once.
+        """The receivers whose deliveries `receiver` passes on to `fallback`: itself first, then the
+        receivers whose chain of fallbacks contains it before `fallback`.
         """
         found = [
             owner
@@ -98,11 +103,11 @@ class ActiveConfig(Struct, frozen=True, dict=True):
 
     @cached_property
     def _chains(self) -> dict[str, tuple[str, ...]]:
-        """By receiver: itself, its fallbacks, theirs and so on, each once."""
+        """For each receiver the chain of fallbacks that begins with it; no name comes twice."""
         chains: dict[str, tuple[str, ...]] = {}
         for receiver in self.routing.targets:
             visited = [receiver]
-            for name in visited:  # grows while it is gone through
+            for name in visited:  # grows during the loop
                 visited += [
                     target.policy.fallback
                     for target in self.routing.targets.get(name, ())
@@ -112,9 +117,10 @@ class ActiveConfig(Struct, frozen=True, dict=True):
         return chains
 
     def refusing(self, lanes: Iterable[tuple[LaneKey, Down]]) -> tuple[Refusing, ...]:
-        """The receivers that these lanes, which are down, concern: each once for a platform, with
-        the first of its chats. Not those of subscribers: of many people each may leave. Nor one
-        that has another secret by now: its next message is to tell."""
+        """The receivers that the lanes, all of them down, belong to: each once for a platform, with
+        its first such chat. Subscribers are left out, since any of them may leave. So is a receiver
+        whose secret has changed since: its next message shows whether that helped.
+        """
         found: dict[tuple[Platform, str], Refusing] = {}
         for lane, down in lanes:
             for target in self.targets(lane):

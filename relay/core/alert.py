@@ -14,15 +14,15 @@ _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 _REMEMBERED = 200  # characters of a label
 REPLICAS = frozenset({"prometheus", "prometheus_replica", "replica", "__replica__"})
 _NO_DIFFERENCE = REPLICAS | {"severity"}
-MALFORMED = "Malformed alert"  # the name of what stands in for an alert that cannot be read
+MALFORMED = "Malformed alert"  # the name of the alert in place of one that cannot be read
 
 
 class Alert(Struct, frozen=True, omit_defaults=True):
     """One alert of a webhook payload.
 
     Times are Unix seconds; `starts_at` is 0.0 and `ends_at` None when Alertmanager gave no usable
-    time (Go's zero time, or a date before 1970). It is known by its `fingerprint`; `given` is the
-    one that its sender gave, where that is another.
+    time (Go's zero time, or a date before 1970). `fingerprint` identifies the alert within its
+    source; `given` is the sender's own fingerprint, if that is different.
     https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
 
@@ -42,17 +42,17 @@ class Alert(Struct, frozen=True, omit_defaults=True):
 
     @property
     def severity(self) -> str:
-        """The `severity` label as it is, or an empty string."""
+        """The `severity` label, unchanged, or an empty string."""
         return self.labels.get("severity", "")
 
 
-OWN_KEYS = frozenset({"digest", "quiet"})  # of the cards of a lane's own: see core/card/digest.py
-OWN_PREFIX = "notice/"  # of the groups of all notices
+OWN_KEYS = frozenset({"digest", "quiet"})  # of the relay's own cards in a lane: core/card/digest.py
+OWN_PREFIX = "notice/"  # of the group keys of all notices
 
 
 class GroupId(Struct, frozen=True, order=True):
-    """What an alert group is known by: `groupKey` alone does not name the receiver (Alertmanager
-    dispatch/route.go).
+    """The identity of an alert group. It contains the receiver, since several receivers may have
+    groups with the same `groupKey` (Alertmanager dispatch/route.go).
     """
 
     source: str
@@ -61,8 +61,8 @@ class GroupId(Struct, frozen=True, order=True):
 
 
 def outside_key(group_key: str) -> str:
-    """The group key of a payload. One that would name a card of the relay's own (a digest, a
-    summary, a notice) becomes another. Alertmanager's keys begin with a brace.
+    """The group key of a payload, changed if it would name a card of the relay itself (a digest, a
+    summary, a notice). Alertmanager's own keys begin with a brace.
     """
     own = group_key in OWN_KEYS or group_key.startswith(OWN_PREFIX)
     return f"payload:{group_key}" if own else group_key
@@ -72,11 +72,10 @@ class Notification(Struct, frozen=True):
     """The present state of one alert group, or one part of it when a payload holds more than `PART`
     alerts.
 
-    `receiver` is Alertmanager's, without the regular-expression quoting it arrives with. `reason`
-    is empty before Alertmanager 0.32. `state` is a hash over the fingerprints of all alerts that
-    fire in the whole payload: the same alerts firing give the same one, whatever their order,
-    sender, reason and starts. `overtaken`: of all its alerts something accepted later was committed
-    before, so it changes nothing.
+    `receiver` is Alertmanager's, without the regular-expression quoting with which it is posted.
+    `reason` is empty before Alertmanager 0.32. `state` is a hash over the fingerprints of the
+    firing alerts in the whole payload; order, sender, reason and start times do not change it.
+    `overtaken`: something later was committed about each of its alerts, so it changes nothing.
     """
 
     source: str
@@ -103,9 +102,9 @@ class Notification(Struct, frozen=True):
 
 
 def alert_key(labels: Labels) -> str:
-    """Alertmanager's fingerprint of a label set, by which an alert is known within its source
+    """Alertmanager's fingerprint of a label set, which identifies an alert within its source
     (github.com/prometheus/common model/signature.go: FNV-1a of the sorted labels).
-    `identity_ignores` has no say here.
+    `identity_ignores` does not affect it.
     """
     total = _OFFSET
     for name, value in sorted(labels.items()):
@@ -122,21 +121,22 @@ def _mixed(total: int, name: str, value: str) -> int:
 
 
 def own_fingerprint(labels: Labels) -> str:
-    """The fingerprint of a label set whose sender gives none that can be believed."""
+    """The fingerprint of a label set whose sender gives no credible one."""
     return blake2b(msgspec.json.encode(labels, order="sorted"), digest_size=8).hexdigest()
 
 
 def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:
-    """The labels without `severity`, `ignores` and the replica of Prometheus that evaluated them:
-    alerts that share them are one thing.
+    """The labels without `severity`, without those named in `ignores` and without the one that
+    names the Prometheus replica. Alerts that share them are the same thing.
     """
     aside = {"severity", *REPLICAS, *ignores}
     return frozenset(item for item in labels.items() if item[0] not in aside)
 
 
 def thing_key(labels: Labels, ignores: Set[str]) -> str:
-    """A thing (see `thing`), hashed; empty for an alert that has none of the labels that make no
-    difference."""
+    """The hash of the alert's `thing`; empty if none of the labels that it leaves out is
+    present.
+    """
     aside = _NO_DIFFERENCE | ignores if ignores else _NO_DIFFERENCE
     kept = [item for item in labels.items() if item[0] not in aside]
     if len(kept) == len(labels):
@@ -146,8 +146,8 @@ def thing_key(labels: Labels, ignores: Set[str]) -> str:
 
 
 def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:
-    """What an alert is known by beside labels that make no new alert (`identity_ignores`): its
-    fingerprint, where it has none of them.
+    """The identity of an alert within `identity_ignores`: a hash of the other labels, or the
+    fingerprint if the alert has none of the ignored labels.
     """
     if ignores.isdisjoint(labels):
         return fingerprint
@@ -156,5 +156,7 @@ def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:
 
 
 def via(group: GroupId) -> str:
-    """A group, hashed: by it a card knows which other group than its own reported an alert."""
+    """The hash of a group, with which an entry of a card records that another group reported its
+    alert.
+    """
     return blake2b(msgspec.json.encode(group), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""The balance: where the deliveries that were accepted for one receiver are now."""
+"""The balance: the present state of all deliveries accepted for one receiver."""
 
 from msgspec import Struct
 
@@ -26,7 +26,7 @@ class BalanceRow(Struct, frozen=True):
 
     @property
     def lost(self) -> int:
-        """Accepted deliveries that no other count has: 0, or there is a bug."""
+        """Accepted deliveries that are in no other count. Anything but 0 is a bug."""
         ended = (
             self.delivered + self.merged + self.duplicate + self.muted + self.expired + self.dead
         )

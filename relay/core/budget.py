@@ -1,5 +1,5 @@
-"""Budgets: how many calls a platform takes, counted by the relay so that the platform need not
-refuse any. Pure: rows and the time are arguments.
+"""Budgets: the relay counts its own calls, so that the platform does not have to refuse any. Pure:
+rows and the time are arguments.
 """
 
 from bisect import bisect_right
@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-ASKED = (
-    20.0  # seconds for which one call is waited for that tells whether a whole budget is limited
-)
+ASKED = 20.0  # seconds to wait for the one call that shows whether the whole budget is limited
 
 
 class Limit(Struct, frozen=True):
-    """At most `count` calls within any `window` seconds, over everything that shares the budget
+    """At most `count` calls within any `window` seconds over everything that shares the budget
     `key`.
     """
 
@@ -25,7 +23,7 @@ class Limit(Struct, frozen=True):
 
 class Block(Struct, frozen=True):
     """No call on the budgets `keys` for `seconds` from `at` (Unix seconds). `whole` is the budget
-    that contains them, for a platform that limits all of it and refuses one part after the other.
+    that contains them, for a platform that limits all of it and yet refuses its parts one by one.
     """
 
     keys: tuple[str, ...]
@@ -35,14 +33,15 @@ class Block(Struct, frozen=True):
 
     @property
     def until(self) -> float:
-        """The end of it, Unix seconds."""
+        """The end of the block, Unix seconds."""
         return self.at + self.seconds
 
 
 class Budget(Struct, frozen=True):
-    """The state of one budget: the calls (Unix seconds, oldest first), and the time until which all
-    are forbidden. `refused` and `refused_too` are the blocks of its two parts that end last;
-    `asked_at` is the begin of the call that shows whether the whole budget is limited.
+    """The state of one budget: the times of its calls (Unix seconds, ascending), and the time until
+    which all calls are forbidden. `refused` and `refused_too` are the blocks of two parts of it
+    that end last; `asked_at` is the start of the call that shows whether the whole budget is
+    limited.
     """
 
     key: str
@@ -67,7 +66,7 @@ def _used_since(budget: Budget, since: float) -> int:
 
 
 def room(budget: Budget, limit: Limit, now: float) -> int:
-    """How many calls still fit into the window that ends now."""
+    """How many more calls fit into the window that ends now."""
     return limit.count - _used_since(budget, now - limit.window)
 
 
@@ -89,15 +88,15 @@ def take(budget: Budget, limit: Limit, now: float) -> Budget:
 
 
 def is_asked(budget: Budget, now: float) -> bool:
-    """Whether two parts of the budget were refused and a call for a third part is under way, which
-    shows whether the whole budget is limited.
+    """Whether two parts of the budget were refused and a call for a third part is under way. That
+    call shows whether the whole budget is limited.
     """
     under_way = budget.asked_at > 0.0 and now < budget.asked_at + ASKED
     return under_way and len(_resting(budget, now)) > 1
 
 
 def answered(budget: Budget, *, passed: bool) -> Budget:
-    """The budget after the end of a call that was not refused. One that `passed` shows that its
+    """The budget after the end of a call that was not refused. A call that `passed` shows that the
     parts are limited separately.
     """
     if passed:
@@ -110,15 +109,15 @@ def _resting(budget: Budget, now: float) -> tuple[Block, ...]:
 
 
 def block(budget: Budget, until: float) -> Budget:
-    """The budget with no call before `until`; a block is never shortened."""
+    """The budget with no call before `until`. A block is never shortened."""
     return replace(budget, blocked_until=max(budget.blocked_until, until))
 
 
 def refuse(whole: Budget, part: Block) -> Budget:
-    """The budget after one of its parts was refused. If two other parts rest already, the whole
-    budget rests until the latest of the three ends, but no longer than four times the shortest
-    wait: each early call at most doubles the wait (docs/adr/0012). A longer wait belongs to that
-    part alone.
+    """The budget after one of its parts was refused. If two other parts are blocked already, the
+    whole budget is blocked until the latest of the three ends, but no longer than four times the
+    shortest wait: each early call at most doubles the wait (docs/adr/0012). A longer wait applies
+    to that part alone.
     """
     others = [each for each in _resting(whole, part.at) if each.keys[0] != part.keys[0]]
     parts = sorted((*others, part), key=lambda each: -each.until)
@@ -132,7 +131,9 @@ def refuse(whole: Budget, part: Block) -> Budget:
 
 
 def merge(budget: Budget, into: Budget) -> Budget:
-    """The budget `into` with the calls and the block of one that turned out to be the same."""
+    """The budget `into` with the calls and the block of a budget that turned out to be the same
+    one.
+    """
     used = tuple(sorted((*budget.used, *into.used)))
     return block(replace(into, used=used), budget.blocked_until)
 
@@ -145,8 +146,9 @@ class Rate(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """The configured rates by platform and by name. Where one is not configured, the platform's own
-    default holds."""
+    """The configured rates by platform and name. Where none is configured, the platform's default
+    applies.
+    """
 
     rates: Mapping[str, Mapping[str, Rate]] = {}
 

@@ -1,5 +1,5 @@
-"""Moves the times of what waits: back, where a clock wrote them while it was ahead, so that nothing
-waits for them; on, where the clock itself is moved on.
+"""Moves the stored times of everything that waits: back if a clock that was ahead wrote them, on if
+the clock itself is moved on.
 """
 
 from msgspec import Struct
@@ -13,26 +13,26 @@ from relay.core.card.card import Card, Entry, Storm
 from relay.core.card.failures import Failures
 from relay.core.card.lane_state import LaneState
 
-AHEAD = 10.0  # seconds that are left as they are: a clock is set right by so little all the time
+AHEAD = 10.0  # seconds that are left alone: clocks are corrected by so little all the time
 
 
 class MovedTimes(Struct, frozen=True):
-    """Moments after `now` (Unix seconds) are moved back by so many seconds, by which the clock of
-    the last write was ahead.
+    """Moves times after `now` (Unix seconds) back by as many seconds as the clock of the last write
+    was ahead.
     """
 
     now: float
     by: float
 
     def at(self, moment: float) -> float:
-        """The moment; one that lies ahead as the clock of today would have written it."""
+        """The moment, moved back if it lies in the future."""
         return moment - self.by if moment > self.now else moment
 
     def if_any(self, moment: float | None) -> float | None:
         return None if moment is None else self.at(moment)
 
     def card(self, card: Card) -> Card:
-        """The card with its own moments; what Alertmanager said of alerts is left as it is."""
+        """The card with its own moments moved. The times of alerts are Alertmanager's and stay."""
         shown = card.shown
         if shown:
             shown = replace(
@@ -73,7 +73,7 @@ class MovedTimes(Struct, frozen=True):
         )
 
     def state(self, state: LaneState) -> LaneState:
-        """The state of a lane with its own times moved back."""
+        """The lane state with its own times moved."""
         down = state.down
         if down:
             down = replace(down, since=self.at(down.since), probe_at=self.if_any(down.probe_at))
@@ -91,7 +91,7 @@ class MovedTimes(Struct, frozen=True):
         )
 
     def budget(self, budget: Budget) -> Budget:
-        """The budget; a wait that a platform asked for keeps its length."""
+        """The budget with its times moved. A wait that a platform asked for keeps its length."""
         used = tuple(sorted(map(self.at, budget.used)))
         return replace(
             budget,
@@ -106,8 +106,8 @@ class MovedTimes(Struct, frozen=True):
         return block and replace(block, at=self.at(block.at))
 
     def subscription(self, subscription: Subscription) -> Subscription:
-        """The subscription; a mute that would be over by now was asked for by another clock, and is
-        left.
+        """The subscription with its mute moved. A mute that would be over by now was set by another
+        clock, and stays.
         """
         until = self.at(subscription.muted_until)
         return replace(subscription, muted_until=until) if until > self.now else subscription
@@ -123,7 +123,7 @@ class MovedTimes(Struct, frozen=True):
         )
 
     def escalation(self, clock: EscalationClock) -> EscalationClock:
-        """The escalation with its own times moved, but for the start of the alert."""
+        """The escalation with its own times moved, except the start of the alert."""
         return replace(
             clock,
             started_at=self.at(clock.started_at),
@@ -133,5 +133,5 @@ class MovedTimes(Struct, frozen=True):
 
 
 def moved_on(by: float) -> MovedTimes:
-    """All times moved on by so many seconds."""
+    """Moves all times on by so many seconds."""
     return MovedTimes(1.0, -by)  # 0.0 is no moment

@@ -1,5 +1,5 @@
-"""Durations, sizes, rates and moments as an SRE writes them: `1h30m`, `512MB`, `27/1s`,
-`2026-11-29T23:00:00Z`.
+"""Durations, sizes, rates and times as they are written in `relay.yml` and on the command line:
+`1h30m`, `512MB`, `27/1s`, `2026-11-29T23:00:00Z`.
 """
 
 import re
@@ -83,6 +83,8 @@ def parse_moment(text: str) -> float:
 
 
 def quote(text: str) -> str:
-    """The text in quotes for a fault, at most 60 characters of it, control characters visible."""
+    """The text in quotes for an error message: at most 60 characters, control characters
+    escaped.
+    """
     shown = text if len(text) <= 60 else text[:57] + "..."
     return '"' + "".join(char if char.isprintable() else ascii(char)[1:-1] for char in shown) + '"'

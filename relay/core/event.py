@@ -1,5 +1,5 @@
-"""Events of the relay as frozen values. Metrics, log and notices listen to them, and a watcher such
-as the demo. Code that acts on alerts never listens.
+"""Events of the relay as frozen values. Metrics, log and notices listen to them, and so does the
+demo. Code that acts on alerts never does.
 """
 
 from enum import StrEnum
@@ -17,8 +17,8 @@ FailureReason = Literal[
 
 
 class EndReason(StrEnum):
-    """Why a delivery ended without a message of its own, where it is not the platform's own word.
-    The store and the log hold the values; people read `sentence`.
+    """Why a delivery ended without a message of its own, if the platform did not say so itself. The
+    store and the log hold the values; `sentence` makes the text for people.
     """
 
     ROUTED_AGAIN = "routed_again"
@@ -43,15 +43,16 @@ _SENTENCES = {
 
 
 def sentence(why: str) -> str:
-    """Why a delivery ended, for people: the platform's own words stay as they are."""
+    """The text for people. The platform's own words stay as they are."""
     return _SENTENCES.get(why, why)
 
 
 class Answered(Struct, frozen=True):
-    """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless
-    it was refused. `path` and `peer` (the address that it came from) are as the sender has them;
-    `size` is the length of its body (bytes), as it was announced. `stranger`: that address is
-    public and posted nothing yet that was accepted."""
+    """A webhook request was answered with HTTP status `code` after `seconds`. `why` is empty unless
+    it was refused. `path` and `peer` (the sender's address) are as the sender gave them; `size` is
+    the announced length of its body in bytes. `stranger`: the address is public and nothing from it
+    was accepted yet.
+    """
 
     code: int
     seconds: float
@@ -78,10 +79,11 @@ class RequestRefused(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """A notification was committed. `discarded` alerts reached only receivers without entries:
-    those of `discarded_by`, each with how many. `id` is by what the history knows it. `fault`:
-    routing failed because of a bug, and all alerts went to the root receiver. `inside` are the
-    addresses of its links that a chat leaves out, since they work only inside."""
+    """A notification was committed. `discarded` is how many of its alerts reached only receivers
+    without entries, `discarded_by` how many for each of those. `id` is its id in the history.
+    `fault`: routing failed because of a bug, and all alerts went to the root receiver. `inside` are
+    the addresses of its links that a chat leaves out, since they work only inside.
+    """
 
     source: str
     group_key: str
@@ -110,10 +112,12 @@ class Called(Struct, frozen=True):
 
 
 class Settled(Struct, frozen=True):
-    """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for
-    delivered ones; then `delivery` is the last of them, and `id` its notification's. `lost` is the
-    head of the card that will not be shown, such as `warning KubeJobFailed · invoice-export ·
-    billing`, where it is known; `urgent`: its severity is among the highest.
+    """Deliveries of one receiver ended.
+
+    `latencies` are the seconds from acceptance to API success of the delivered ones; `delivery` is
+    then the last of them, and `id` its notification's. `lost` is the head of the card that will not
+    be shown, such as `warning KubeJobFailed · invoice-export · billing`, if it is known; `urgent`:
+    its severity is among the highest.
     """
 
     platform: Platform
@@ -138,8 +142,9 @@ class ChatChanged(Struct, frozen=True):
 
 
 class ChatMoved(Struct, frozen=True):
-    """A group became a supergroup with the id `chat`; or, when that is empty, a thread is gone and
-    the main chat takes its place. `place` is FILE:LINE of the entry to change."""
+    """A group became a supergroup with the id `chat`. If `chat` is empty, a thread is gone and the
+    main chat takes its place. `place` is FILE:LINE of the entry to change.
+    """
 
     platform: Platform
     receiver: str
@@ -148,7 +153,7 @@ class ChatMoved(Struct, frozen=True):
 
 
 class Contradicted(Struct, frozen=True):
-    """Two Alertmanagers (their external URLs) go on contradicting each other over one group."""
+    """Two Alertmanagers (their external URLs) keep contradicting each other about one group."""
 
     group_key: str
     first: str
@@ -156,17 +161,18 @@ class Contradicted(Struct, frozen=True):
 
 
 class TemplateFailed(Struct, frozen=True):
-    """A template failed at run time; the built-in plain text went out in its place."""
+    """A template failed at run time; the built-in plain text was sent in its place."""
 
     template: str
     why: str
 
 
 class Loaded(Struct, frozen=True):
-    """The configuration was read at `at` (Unix seconds) and is in force, or was rejected with that
-    many `faults`, warnings not counted. `why` is the cause of the load; `receivers` and `chats` are
-    the counts in force, `sha256` is the digest of the file. `first` is the first fault, with its
-    place."""
+    """The configuration was read at `at` (Unix seconds). It is in force, or was rejected with that
+    many `faults`, warnings not counted. `why` is what caused the load; `receivers` and `chats` are
+    the counts in force, `sha256` is the digest of the file. `first` is the first fault with its
+    place.
+    """
 
     ok: bool
     at: float
@@ -179,15 +185,15 @@ class Loaded(Struct, frozen=True):
 
 
 class StorageDamaged(Struct, frozen=True):
-    """The storage could not be read: it was moved to `moved_to`, and an empty one was started."""
+    """The storage could not be read. It was moved to `moved_to`, and an empty one was started."""
 
     moved_to: str
     why: str
 
 
 class StorageLost(Struct, frozen=True):
-    """The files of the storage are no longer in its folder: nothing more is accepted. Or they are
-    there again: `there`.
+    """The files of the storage are missing from its folder, and nothing more is accepted; or, with
+    `there`, they are back.
     """
 
     there: bool
@@ -195,8 +201,8 @@ class StorageLost(Struct, frozen=True):
 
 
 class ClockChanged(Struct, frozen=True):
-    """The clock on the wall was set: it is `wall_ahead` seconds ahead of the steady one by now;
-    behind when that is negative, as good as equal when it is 0.
+    """The wall clock was set. It is now `wall_ahead` seconds ahead of the steady clock (negative:
+    behind it; 0: as good as equal).
     """
 
     wall_ahead: float
@@ -209,7 +215,7 @@ class Heard(Struct, frozen=True):
 
 
 class BotListens(Struct, frozen=True):
-    """A bot started to receive updates, or stopped: then `why` and `remedy` are set."""
+    """A bot started to receive updates, or stopped; if it stopped, `why` and `remedy` are set."""
 
     account: str
     listens: bool
@@ -224,7 +230,7 @@ class EscalationSettled(Struct, frozen=True):
 
 
 class PressAnswered(Struct, frozen=True):
-    """Somebody pressed a button: `kind` is what it does, `outcome` what came of it."""
+    """Somebody pressed a button: `kind` is what the button does, `outcome` the result."""
 
     kind: str
     outcome: str

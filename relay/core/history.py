@@ -1,4 +1,4 @@
-"""The history of alerts as values: how each delivery, discarded alert and refused request ended,
+"""The history of alerts as values: the end of each delivery, discarded alert and refused request,
 and when a source was last heard.
 """
 
@@ -20,14 +20,15 @@ IN_DIGEST = (EndReason.DIGEST, EndReason.COUNTED)
 
 
 class DeliveryTrace(Struct, frozen=True, tag="delivery"):
-    """A delivery: `alerts` are the first different names of its alerts, `count` how many it has.
-    It counts under `owner`; a copy for a fallback has another `receiver`. `route` is what led here
-    (position and place), empty where an alert has its line on a card of the chat already.
+    """A delivery. `alerts` are the first different names of its alerts, `count` is how many it has.
+    It counts under `owner`; a copy for a fallback has another `receiver`. `route` is the position
+    and place of the route that led here, empty if an alert has its line on a card of the chat
+    already.
 
-    `into` is the delivery into which it was merged, or that it repeats. `message` is where the
-    message stands that shows it, `guild` the Discord server of it. `held`: an alert of it fires
-    after its end was told, and waits. `absorbed`: the lane's digest tells of its card. `waits`:
-    what keeps a pending one from its chat. `copied`: a copy was made for the fallback. `retried`:
+    `into` is the delivery into which it was merged, or which it repeats. `message` is the address
+    of the message that shows it, `guild` its Discord server. `held`: one of its alerts fires after
+    its end was told, and waits. `absorbed`: the lane's digest tells of its card. `waits`: what
+    keeps a pending delivery from its chat. `copied`: a copy was made for the fallback. `retried`:
     the delivery that an operator had made of it.
     """
 
@@ -82,8 +83,8 @@ class Refusal(Struct, frozen=True, tag="refused"):
 
 class PressTrace(Struct, frozen=True, tag="pressed"):
     """A button that a person pressed: when (Unix seconds), who on which platform (`name` is empty
-    where the person is anonymous), in which chat, what was asked (`verb`), for which alerts (their
-    keys within `source`), what it came to, and the answer as the person read it.
+    for an anonymous person), in which chat, what was asked (`verb`), for which alerts (their keys
+    within `source`), the result, and the answer that the person got.
     """
 
     id: int
@@ -111,8 +112,9 @@ class ConfigTrace(Struct, frozen=True):
 
 
 class Trace(Struct, frozen=True, tag="trace"):
-    """A payload, or a part of one, and all that came of it. `config` is None when it was accepted
-    by an earlier version. `state` is `spread` once every lane has heard of it."""
+    """A payload, or a part of one, and everything that followed from it. `config` is None if an
+    earlier version accepted it. `state` is `spread` once every lane has heard of it.
+    """
 
     id: int
     at: float
@@ -126,9 +128,10 @@ class Trace(Struct, frozen=True, tag="trace"):
 
 
 class LastHeard(Struct, frozen=True, tag="last_heard"):
-    """When an alert name (None: never, as far as is known), sources and heartbeats were last heard,
-    Unix seconds. `unheard` is the source that was asked for and never posted; `sources` are then
-    all others."""
+    """When an alert name (None: never, as far as is known), the sources and the heartbeats were
+    last heard, Unix seconds. `unheard` is the source that was asked for and never posted; `sources`
+    are then all others.
+    """
 
     alertname: str
     at: float | None
@@ -152,7 +155,9 @@ def outcome_of(row: HistoryRow) -> str:
 
 
 def outcomes_of(row: HistoryRow) -> frozenset[str]:
-    """Every word by which the row is found: how it ended, and what stands beside that."""
+    """Every word by which the row is found: how it ended, and the words that may stand
+    beside that.
+    """
     words = {outcome_of(row)}
     if isinstance(row, DeliveryTrace):
         words |= {"held"} if row.held else set()

@@ -8,17 +8,16 @@ class Committed(Struct, frozen=True):
 
 
 class InvalidPayload(Struct, frozen=True):
-    """The body is not a payload of Alertmanager, and never will be. `text` names the field, never
-    its
-    value.
+    """The body is not a payload of Alertmanager and will not become one by repetition. `text` names
+    the field, never its value.
     """
 
     text: str
 
 
 class RetryLater(Struct, frozen=True):
-    """A temporary failure: nothing was stored, send the body again in `retry_after` seconds.
-    `away`: the storage failed.
+    """A temporary failure: nothing was stored, and the sender should repeat the body in
+    `retry_after` seconds. `away`: the storage failed.
     """
 
     why: str

@@ -37,9 +37,9 @@ from relay.core.event import (
 from relay.core.routing.route import SUBSCRIPTION
 from relay.core.text.texts import CATALOGUE, say
 
-# seconds: a notice is repeated only after this long, and ends when nothing renewed it for as long
+# Seconds. A notice is repeated at most this often, and ends if nothing renewed it for so long.
 HOURLY = 3600.0
-NOTICES = GroupId("", "alert-relay", OWN_PREFIX)  # with this begin the groups of all notices
+NOTICES = GroupId("", "alert-relay", OWN_PREFIX)  # the groups of all notices begin with this
 CHAT_DOWN = "chat_down"
 _CRITICAL = (CHAT_DOWN, "storage", "lost")  # kinds of notices after which alerts do not arrive
 _DEAF, _CONFIG = "deaf", "config"
@@ -50,21 +50,24 @@ _GIVEN_UP = (
     404,
     405,
     413,
-)  # answers after which Alertmanager gives a notification up (notify/util.go)
+)  # after these answers Alertmanager gives a notification up (notify/util.go)
 
 
 def is_notice(group: GroupId) -> bool:
-    """The group is one of the relay's own: a notice, or a heartbeat that is lost."""
+    """Whether the group is one of the relay's own: a notice, or a lost heartbeat."""
     begins = group.group_key.startswith(NOTICES.group_key)
     return begins and (group.source, group.receiver) == (NOTICES.source, NOTICES.receiver)
 
 
 class Notice(Struct, frozen=True):
-    """One thing to tell: `kind` names the text (`notice_KIND`) and `name` the alert; `subject`
-    tells two of a kind apart. `lasting`: it holds until its cause is said to be over; others are
-    over by themselves. `text` is what was told before, where the values of its text are not known
-    any more. `count` is how many things the text tells of, where it counts. `urgent`: what it
-    tells of is critical, whatever its kind."""
+    """A problem to tell. `kind` selects the text (`notice_KIND`), `name` is the alert name;
+    `subject` tells two notices of a kind apart.
+
+    `lasting`: it holds until its cause is reported as over; other notices end by themselves. `text`
+    is the text sent before, if the values of the text are not known any more. `count` is how many
+    things the text tells of, where it counts. `urgent`: it tells of something critical, whatever
+    its kind.
+    """
 
     kind: str
     name: str
@@ -78,7 +81,7 @@ class Notice(Struct, frozen=True):
 
 
 def notice_of(event: Event) -> Notice | None:
-    """The notice that an event is worth, if any."""
+    """The notice for an event, or None if the event needs none."""
     match event:
         case Answered(code, method=method, stranger=False) | RequestRefused(
             code, method=method, stranger=False
@@ -87,7 +90,7 @@ def notice_of(event: Event) -> Notice | None:
                 "refused", "AlertRelayRefusedPayload", str(code), values=(("code", str(code)),)
             )
         case ChatMoved(receiver=receiver) if receiver == SUBSCRIPTION:
-            return None  # people come and go; it follows by itself
+            return None  # people come and go, and it ends by itself
         case ChatMoved(_, receiver, place, chat):
             moved = (("receiver", receiver), ("place", place), ("chat", chat))
             return Notice(
@@ -97,7 +100,7 @@ def notice_of(event: Event) -> Notice | None:
                 values=moved,
             )
         case Settled(why=why) if why == EndReason.DROPPED:
-            return None  # who did it knows it
+            return None  # who did it knows
         case Settled(settlement="dead" | "expired"):
             return _undelivered(event)
         case TemplateFailed(template, why):
@@ -132,7 +135,7 @@ def notice_of(event: Event) -> Notice | None:
                 _DEAF, "AlertRelayBotDeaf", account, not listens, lasting=True, values=said
             )
         case ChatChanged():
-            return None  # one of perhaps several chats: see `chat_down`
+            return None  # one of perhaps several chats: `chat_down` tells of them
         case Loaded(ok=ok, faults=faults, first=first):
             return Notice(
                 _CONFIG,
@@ -160,7 +163,7 @@ def notice_of(event: Event) -> Notice | None:
 
 
 def _undelivered(event: Settled) -> Notice:
-    """Each critical alert that is lost is told of, of the others the first of an hour."""
+    """The notice of a lost alert: of each critical one, of the others once an hour."""
     name = f"AlertRelay{event.settlement.title()}Deliveries"
     receiver = event.receiver
     values = (("receiver", receiver), ("why", sentence(event.why)), ("lost", event.lost))
@@ -171,7 +174,7 @@ def _undelivered(event: Settled) -> Notice:
 
 
 def chat_down(refusing: Refusing) -> Notice:
-    """The notice of a chat that is down; it holds as long as that."""
+    """The notice of a chat that is down. It lasts as long as the chat is down."""
     platform, receiver = refusing.platform, refusing.receiver
     values = (
         ("platform", platform),
@@ -185,9 +188,10 @@ def chat_down(refusing: Refusing) -> Notice:
 
 
 def notice_of_card(card: Card) -> Notice | None:
-    """The notice that an earlier run told by this card. None for a bot that hears nothing, of which
-    only what that bot hears says that it is over, and for a heartbeat, which is watched by
-    itself."""
+    """The notice that an earlier run told by this card. None for a bot that receives no updates,
+    because only its own events tell when that is over, and for a heartbeat, which is watched by
+    itself.
+    """
     kind, _, subject = card.group.group_key.removeprefix(NOTICES.group_key).partition("/")
     if kind in (_DEAF, HEARTBEAT) or not card.entries:
         return None
@@ -197,13 +201,14 @@ def notice_of_card(card: Card) -> Notice | None:
 
 
 def is_news(notice: Notice, *, known: bool) -> bool:
-    """What is over is told where it was told that it began; of a bot that hears nothing, only it
-    knows that from an earlier run."""
+    """Whether to tell it. The end of a problem is told only if its beginning was; of a bot that
+    receives no updates only that bot knows whether an earlier run told it.
+    """
     return not known if notice.firing else known or notice.kind == _DEAF
 
 
 def _text(notice: Notice, language: str) -> str:
-    """What is told of it; what is over may have words of its own."""
+    """The text of the notice; the end of a problem may have its own."""
     key = f"notice_{notice.kind}"
     over = f"{key}_over"
     key = over if not notice.firing and over in CATALOGUE else key
@@ -211,7 +216,9 @@ def _text(notice: Notice, language: str) -> str:
 
 
 def _labels(notice: Notice) -> dict[str, str]:
-    """Name, severity by the weight of the thing, what it is about, and the alert that is lost."""
+    """The name, the severity (by how serious the problem is), the subject, and the alert that is
+    lost.
+    """
     severity = "critical" if notice.kind in _CRITICAL or notice.urgent else "warning"
     labels = {"alertname": notice.name, "severity": severity}
     told = dict(notice.values)

@@ -1,5 +1,5 @@
-"""What waited on a local disk while the storage was away, against what others accepted meanwhile: a
-payload changes no alert of which something accepted later is committed.
+"""Compares what waited on the local disk while the storage was away with what others accepted
+meanwhile: a payload must not change an alert about which something later is committed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,14 +14,14 @@ AlertId = tuple[str, str]
 
 
 class HeardLast(Struct, frozen=True):
-    """When (Unix seconds) something was last accepted of alerts and of groups."""
+    """When (Unix seconds) something was last accepted about alerts and groups."""
 
     alerts: Mapping[AlertId, float] = {}
     groups: Mapping[GroupId, float] = {}
 
 
 def last_heard(before: HeardLast, committed: Iterable[tuple[float, Notification]]) -> HeardLast:
-    """What is known with these committed payloads, each with the moment of its acceptance."""
+    """The times known after these committed payloads, each given with its time of acceptance."""
     alerts, groups = dict(before.alerts), dict(before.groups)
     for at, part in committed:
         groups[part.group] = max(groups.get(part.group, at), at)
@@ -32,8 +32,8 @@ def last_heard(before: HeardLast, committed: Iterable[tuple[float, Notification]
 
 
 def is_overtaken(part: Notification, at: float, said: HeardLast) -> bool:
-    """Whether something later is known of the group of this part, accepted `at`, or of an alert of
-    it.
+    """Whether something later is known about the group of this part, accepted `at`, or about one of
+    its alerts.
     """
     if said.groups.get(part.group, at) > at:
         return True
@@ -41,9 +41,9 @@ def is_overtaken(part: Notification, at: float, said: HeardLast) -> bool:
 
 
 def apart(part: Notification, at: float, said: HeardLast) -> tuple[Notification, ...]:
-    """The part, accepted `at`, without the alerts of which something later is known; these are one
-    of their own, which is marked as overtaken. Where something later is known, what is left says
-    nothing of alerts that it does not list: it looks like the first part of more that never comes.
+    """The part, accepted `at`, without the alerts about which something later is known, and a part
+    with those, marked as overtaken. If there are any, the absence of an alert from the first part
+    means nothing: it looks like the first part of a payload whose next part never comes.
     """
     if not is_overtaken(part, at, said):
         return (part,)

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 
 class Secret:
-    """A bot token or webhook URL. `reveal()` is the only way to its text; str, repr and format show
+    """A bot token or webhook URL. `reveal()` is the only way to its text; str, repr and format give
     `<secret>`.
     """
 
@@ -15,14 +15,12 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself: for building a request, never for a message, log or error."""
+        """The text itself, for building a request; never for a message, log or error."""
         return self._text
 
     @property
     def mark(self) -> str:
-        """A hash that tells the secret from another one; tokens are too long to be guessed from
-        it.
-        """
+        """A hash that tells two secrets apart. Tokens are too long to be guessed from it."""
         return sha256(self._text.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The history of alerts in sentences; no other module words them."""
+"""The history of alerts in sentences. No other module words them."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from relay.core.history import (
 )
 from relay.core.routing.route import SUBSCRIPTION
 
-_SHOWN_HASH = 12  # characters of a digest that are shown
+_SHOWN_HASH = 12  # characters shown of a digest
 _EN = {
     "arrived": "Arrived {at} from {source}: {alerts}, {firing} firing and {resolved} resolved.",
     "default": "the default source",
@@ -29,7 +29,7 @@ _EN = {
     "discarded": "{alerts}: route {route} leads to {receiver}, which has no chat: discarded.",
     "route": "{alerts}: route {route} leads to {receiver}, {chat}.",
     "subscription": "{alerts}: a subscription leads to {chat}.",
-    "line": "{alerts}: shown in {chat} already, which therefore hears of it ({receiver}).",
+    "line": "{alerts}: shown in {chat} already, which therefore gets it ({receiver}).",
     "absent": "{chat} shows a card of the group, which lacks alerts now ({receiver}).",
     "notices": "A notice of the relay's own goes to {receiver}, {chat}.",
     "fallback": "{alerts}: copied to {receiver}, {chat}, for {owner}, whose chat could not be"
@@ -49,7 +49,7 @@ _EN = {
     "muted": "Muted {at} by {why}.",
     "muted_by_chat": "Muted {at} by its chat itself.",
     "expired": "Expired {at}: its chat could not be reached within expire_after.",
-    "shed": "Expired {at}: what waits for its chat had used up its part of retention.size.",
+    "shed": "Expired {at}: payloads waiting for its chat had used up their part of retention.size.",
     "dead": "Dead {at}: {why}.",
     "retried": "It was retried as {retried}.",
     "held": "Held: its end was shown before. It is shown if it still fires after late_hold.",
@@ -80,7 +80,7 @@ _FR = {
     "discarded": "{alerts} : la route {route} mène à {receiver}, qui n'a pas de salon : écarté.",
     "route": "{alerts} : la route {route} mène à {receiver}, {chat}.",
     "subscription": "{alerts} : un abonnement mène à {chat}.",
-    "line": "{alerts} : déjà affiché dans {chat}, qui en entend donc parler ({receiver}).",
+    "line": "{alerts} : déjà affiché dans {chat}, qui le reçoit donc ({receiver}).",
     "absent": "{chat} affiche une carte du groupe, à qui il manque des alertes ({receiver}).",
     "notices": "Un avis du relais lui-même va à {receiver}, {chat}.",
     "fallback": "{alerts} : copié à {receiver}, {chat}, pour {owner}, dont le salon était"
@@ -124,15 +124,15 @@ SENTENCES: Mapping[str, Mapping[str, str]] = {"en": _EN, "fr": _FR}
 
 
 class Place(Struct, frozen=True):
-    """How people call the chat of a delivery, and the link to its message, where there is one."""
+    """What people call the chat of a delivery, and the link to its message, if there is one."""
 
     chat: str
     link: str = ""
 
 
 def chain(trace: Trace, places: Mapping[str, Place], language: str = "en") -> tuple[str, ...]:
-    """The way of a payload from its arrival over each route to each message; `places` are those of
-    its deliveries, by their ids.
+    """The way of a payload from its arrival over each route to each message. `places` are those of
+    its deliveries, by delivery id.
     """
     return tuple(_chain(trace, places, SENTENCES[language]))
 
@@ -159,7 +159,7 @@ def _chain(trace: Trace, places: Mapping[str, Place], words: Mapping[str, str]) 
 
 
 def _is_copy(row: DeliveryTrace) -> bool:
-    """A copy to a fallback: told after the delivery that it was made for."""
+    """Whether it is a copy for a fallback: listed after the delivery of which it was made."""
     return row.receiver != row.owner
 
 
@@ -198,7 +198,7 @@ def config_told(config: ConfigTrace | None, words: Mapping[str, str] = _EN) -> s
 
 def never_came(heard: LastHeard, now: float, language: str = "en") -> tuple[str, ...]:
     """The sentences for an alert that was not found: when it was last heard, and which heartbeats
-    prove that the way is open.
+    prove that the connection works.
     """
     return tuple(_never_came(heard, now, SENTENCES[language]))
 

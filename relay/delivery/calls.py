@@ -1,4 +1,4 @@
-"""Calls: a step is sent to its platform if the budgets allow, and its result is recorded."""
+"""Calls: sends a step to its platform if the budgets allow, and records the result."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -32,7 +32,7 @@ from relay.platforms.http import NoAnswer, Request, Response
 from relay.store.protocol import Attempt, Denied, Lease, Store
 from relay.store.writer import Transactions
 
-_RENEWED_WITHIN = 1.0  # seconds after which a lane asks again whose lease is about to end
+_RENEWED_WITHIN = 1.0  # seconds until a lane tries again whose lease is about to end
 Exchange = Callable[[Request], Awaitable[Response | NoAnswer]]
 
 
@@ -49,7 +49,7 @@ class Calls:
         platforms: Platforms,
         is_held: Callable[[Lease], bool],
     ) -> None:
-        """`is_held`: whether a call that begins now ends before the lease does."""
+        """`is_held` tells whether a call that begins now ends before the lease does."""
         self._is_held = is_held
         self._store = store
         self._transactions = transactions
@@ -61,7 +61,7 @@ class Calls:
     async def make(
         self, lease: Lease, send: Send, situation: Situation, message: Message, rates: Limits
     ) -> Denied | Attempted:
-        """Makes the call that shows this message, if the budgets allow and nothing newer came.
+        """Makes the call that sends this message, if the budgets allow and nothing newer arrived.
         Raises StoreError and Fenced.
         """
         target, state, card, step = situation.target, situation.state, send.card, send.step
@@ -75,7 +75,7 @@ class Calls:
         begun = await self._transactions.run(begin)
         if isinstance(begun, Denied):
             return begun
-        if not self._is_held(lease):  # it took long
+        if not self._is_held(lease):  # the wait was long
             return self._not_made(situation, state, rates)
         endpoint = endpoint_of(target, leading(state, step, now))
         may_press = situation.acting.is_on and platform.needs_kind(endpoint)
@@ -124,8 +124,9 @@ class Calls:
 def _renamed(
     target: Target, before: LaneState, outcome: Outcome, rates: Limits, platforms: Platforms
 ) -> tuple[tuple[str, str], ...]:
-    """The budgets that turned out to be others: the channel of a webhook is known only by where
-    messages arrive."""
+    """The budgets that turned out to have another name: the channel of a webhook is known only from
+    where its messages arrive.
+    """
     channel = outcome.message.chat if isinstance(outcome, Delivered) else before.channel
     if isinstance(outcome, Moved) and before.channel:
         channel = outcome.chat

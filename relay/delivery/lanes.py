@@ -1,5 +1,5 @@
-"""Lanes at work: one task for each lane that has something to do, woken by deliveries and by the
-time.
+"""Lanes at work: one task for each lane that has something to do, woken by deliveries and
+by time.
 """
 
 import asyncio
@@ -12,14 +12,15 @@ from relay.delivery.pipeline import Next
 from relay.store.leases import Leases, SoleOwner
 from relay.store.protocol import Fenced, Lease, StoreError
 
-# Seconds from a turn that leaves nothing to do now to the next one: what comes is folded together.
+# Seconds after a turn that left nothing to do until the next one: deliveries that arrive meanwhile
+# are folded together.
 GATHER = 0.025
-AFTER_FAULT = 5.0  # seconds until a lane whose turn failed has another
+AFTER_FAULT = 5.0  # seconds until the next turn of a lane whose turn failed
 
 
 class Lanes:
-    """Gives lanes their turns. It keeps no state that the store does not have: a new start asks the
-    store for the wakes.
+    """Gives lanes their turns. It has no state beside the store's: after a start it asks the store
+    for the wakes.
     """
 
     def __init__(
@@ -30,8 +31,8 @@ class Lanes:
         leases: Leases | None = None,
         leave: Callable[[Lease], Awaitable[None]] | None = None,
     ) -> None:
-        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`), `leave` what
-        is to be done before others may have a lane. Without `leases` every lane is ours.
+        """`turn` does one turn and returns when the next is due (`Pipeline.turn`); `leave` is
+        called before another process may have the lane. Without `leases` every lane is ours.
         """
         self._leave = leave
         self._turn = turn
@@ -47,7 +48,7 @@ class Lanes:
         self._going.set()
 
     def wake(self, lanes: Iterable[LaneKey]) -> None:
-        """Marks lanes that have work: now, or at a time that their first turn returns."""
+        """Wakes lanes that have work, now or at a time that their first turn returns."""
         for lane in lanes:
             bell = self._bells.get(lane)
             if bell is not None:
@@ -67,14 +68,14 @@ class Lanes:
         return True
 
     def own(self, lane: LaneKey) -> asyncio.Lock:
-        """While this is held the lane has no turn, so that the holder may change the rows that its
+        """While this is held the lane has no turn, so that the holder may change the rows that
         turns use.
         """
         return self._owned.setdefault(lane, asyncio.Lock())
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:
-        """While this is held no lane has a turn; those under way have ended."""
+        """While this is held no lane has a turn; those that had begun have ended."""
         self._going.clear()
         try:
             async with AsyncExitStack() as held:
@@ -85,12 +86,14 @@ class Lanes:
             self._going.set()
 
     def wake_all(self) -> None:
-        """Gives every lane a turn, since the configuration or the hours changed."""
+        """Gives every lane a turn, after a change of the configuration or the hours."""
         for bell in self._bells.values():
             bell.set()
 
     async def stop(self, within: float) -> None:
-        """No new turn begins; those under way have `within` seconds to end and are then cut off."""
+        """Begins no more turns. Those that have begun have `within` seconds to end and are then
+        cancelled.
+        """
         self._stopping.set()
         self._going.set()
         for bell in self._bells.values():
@@ -140,7 +143,7 @@ class Lanes:
             if self._leave:
                 await self._leave(lease)
             await self._leases.give_up(lease, until)
-        except StoreError as error:  # it runs out
+        except StoreError as error:  # the lease ends by itself
             self._emit(_failed("lease", error))
 
     async def _guarded(self, lease: Lease) -> Next:
@@ -163,8 +166,8 @@ def _failed(at: str, error: StoreError) -> Noted:
 
 
 async def _ring(bell: asyncio.Event, seconds: float) -> None:
-    """Returns when the bell rings; after so many seconds it does. (`wait_for` has a task of its own
-    and takes two rounds of the loop more.)
+    """Returns when the bell rings, at the latest after so many seconds. (`wait_for` would start a
+    task and take two more rounds of the loop.)
     """
     timer = asyncio.get_running_loop().call_later(seconds, bell.set)
     try:

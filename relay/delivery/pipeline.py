@@ -1,5 +1,5 @@
-"""A turn of a lane, on one screen: the store folds and decides, the message is composed, the call
-begun and made, and its result kept for the next turn, which begins at once.
+"""A turn of a lane: the store folds and decides, the message is composed, the call is begun and
+made, and its result is kept for the next turn, which begins at once.
 """
 
 import asyncio
@@ -46,16 +46,17 @@ from relay.store.turn import (
 from relay.store.writer import Transactions
 
 T = TypeVar("T")
-MANY = 20  # alerts of a card whose message is composed beside the event loop
+MANY = 20  # alerts of a card whose message is composed in a thread
 _MOST_CALLS = 1000  # of a lane whose times are remembered: an hour of a busy chat
-_TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
-SETTLE_AGAIN = 1.0  # seconds between tries to keep what a platform has already done
+_TRY_AGAIN = 1.0  # seconds during which a denied call is not even composed
+SETTLE_AGAIN = 1.0  # seconds between attempts to store what a platform has done
 
 
 class Next(Struct, frozen=True):
-    """When a lane's next turn is due: a moment not after now means at once, None that nothing is to
-    come. `wake` are other lanes that have work since this turn. `leaves`: until then the lane is
-    for a process with a newer configuration."""
+    """When a lane's next turn is due: at a moment (one that is past means at once), or None if
+    nothing is to come. `wake` are other lanes that got work in this turn. `leaves`: until then the
+    lane is for a process with a newer configuration.
+    """
 
     until: float | None
     wake: tuple[LaneKey, ...] = ()
@@ -63,7 +64,7 @@ class Next(Struct, frozen=True):
 
 
 class _Result(Struct, frozen=True):
-    """What a call came to, not yet in the store; `before` is what the lane knew when it was
+    """The result of a call that is not yet in the store. `before` is the lane state when it was
     made.
     """
 
@@ -74,18 +75,16 @@ class _Result(Struct, frozen=True):
 
 
 def _not_asked(_source: str) -> None:
-    """Nobody is asked what became of alerts that are no longer listed."""
+    """Asks nobody about alerts that are no longer listed."""
 
 
 def _always(_lease: Lease) -> bool:
-    """Nobody else can have the lane."""
+    """Says that a lane is always held, since no other process can have it."""
     return True
 
 
 class Pipeline:
-    """Turns of lanes. One lane has one turn at a time; turns of different lanes run side by
-    side.
-    """
+    """Turns of lanes. A lane has one turn at a time; turns of different lanes run side by side."""
 
     def __init__(
         self,
@@ -100,9 +99,9 @@ class Pipeline:
         absent: Callable[[str], None] = _not_asked,
         is_held: Callable[[Lease], bool] = _always,
     ) -> None:
-        """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own
-        them. `absent` hears of sources of which alerts are no longer listed. `is_held`: whether a
-        call that begins now ends before the lease does.
+        """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that tests can control
+        them. `absent` is called with sources some of whose alerts are no longer listed. `is_held`
+        tells whether a call that begins now ends before the lease does.
         """
         self._absent = absent
         self._store = store
@@ -119,8 +118,8 @@ class Pipeline:
 
     async def turn(self, lease: Lease) -> Next:
         """Settles the last call of the lane, folds new deliveries, and makes the next call if one
-        is due. Raises Fenced when somebody else has the lane: what the last call came to is unknown
-        to them, and they settle it so.
+        is due. Raises Fenced if another process has the lane; that one settles the last call as
+        unknown.
         """
         lane, config = lease.lane, self._config.current
         kept = self._kept(lease)
@@ -149,7 +148,7 @@ class Pipeline:
         return Next(due, turn.woken, turn.leaves)
 
     def _kept(self, lease: Lease) -> _Result | None:
-        """The result of the last call, unless somebody else had the lane since."""
+        """The result of the last call, unless another process has had the lane since."""
         kept = self._results.get(lease.lane)
         if kept and lease.epoch - kept.lease.epoch > 1:
             del self._results[lease.lane]
@@ -157,20 +156,20 @@ class Pipeline:
         return kept
 
     async def leave(self, lease: Lease) -> None:
-        """Keeps the result of the last call before others may have the lane."""
+        """Stores the result of the last call before another process may have the lane."""
         kept = self._kept(lease)
         if kept:
             with suppress(Fenced):
                 await self._settle_alone(lease, kept)
 
     async def settle_all(self) -> None:
-        """Keeps the results of the last calls when no turn follows."""
+        """Stores the results of the last calls if no turn follows."""
         for kept in tuple(self._results.values()):
             with suppress(Fenced):
                 await self._settle_alone(kept.lease, kept)
 
     async def _settle_alone(self, lease: Lease, kept: _Result) -> Next:
-        """Keeps what a platform has done where nothing else can be done now: a full disk has room
+        """Stores what a platform has done, if nothing else can be done now: a full disk has room
         for that.
         """
         try:
@@ -187,8 +186,8 @@ class Pipeline:
     async def _guarded(
         self, lease: Lease, send: Send, situation: Situation, config: ActiveConfig
     ) -> float:
-        """Makes the call; returns when the next turn is due. A bug in one card must not silence the
-        others of its chat: the card waits for a while.
+        """Makes the call and returns when the next turn is due. A bug in one card must not silence
+        the others of its chat, so that card waits for some time.
         """
         lane, card = situation.target.lane, send.card
         try:
@@ -229,7 +228,7 @@ class Pipeline:
         return attempted.at
 
     async def _settle_doubt(self, lease: Lease, why: str) -> None:
-        """Settles as unknown the call of the lane that was begun: its message may stand."""
+        """Settles the lane's begun call as unknown: its message may be in the chat."""
         config, now, jitter = self._config.current, self._clock(), self._jitter()
         reading = partial(doubt, self._store, lease.lane, config, now, jitter, why)
         result = await self._transactions.run(reading)
@@ -237,7 +236,9 @@ class Pipeline:
             await self._insist(partial(self._store.settle, lease, result))
 
     async def _insist(self, job: Callable[[], T]) -> T:
-        """What a platform did cannot be undone: it is kept however long the storage takes."""
+        """Repeats the job until the storage takes it, since what a platform did cannot be
+        undone.
+        """
         while True:
             try:
                 return await self._transactions.run(job)
@@ -246,7 +247,7 @@ class Pipeline:
                 await asyncio.sleep(SETTLE_AGAIN)
 
     def _settled(self, lane: LaneKey, kept: _Result | None) -> None:
-        """Tells what the result that is in the store now changed of the lane."""
+        """Emits what the stored result changed about the lane."""
         if kept is None:
             return
         self._results.pop(lane, None)
@@ -277,7 +278,9 @@ class Pipeline:
 
 
 def settled(lane: LaneKey, ended: Ended, why: str = "", lost: Card | None = None) -> Settled:
-    """The event of deliveries that ended; `lost` is the card that they will not change any more."""
+    """The event for deliveries that ended. `lost` is the card that they will not change any
+    more.
+    """
     return Settled(
         lane.platform,
         ended.receiver,
@@ -293,7 +296,7 @@ def settled(lane: LaneKey, ended: Ended, why: str = "", lost: Card | None = None
 
 
 def _lost(ended: Ended, result: AttemptResult) -> Card | None:
-    """The card of deliveries that the platform takes in no form."""
+    """The card of deliveries that the platform accepts in no form."""
     return result.change.card if ended.settlement == "dead" and result.dead else None
 
 
@@ -303,5 +306,5 @@ def _not_recorded(error: StoreError) -> Noted:
 
 
 async def _beside(alerts: int, work: Callable[[], T]) -> T:
-    """What the work comes to; the work on many alerts is done beside the event loop."""
+    """The result of the work; for many alerts it is done in a thread."""
     return await asyncio.to_thread(work) if alerts > MANY else work()

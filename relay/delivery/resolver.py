@@ -1,5 +1,5 @@
-"""Names become addresses in threads of their own: a name server that does not answer holds up
-nothing but the calls to that name.
+"""Resolves names in threads of their own: a name server that does not answer delays only the calls
+to that name.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _Key = tuple[str, int, socket.AddressFamily]
 
 
 class Resolver(AbstractResolver):
-    """Asks the system, once at a time for each name. Who waits sets the deadline; the end of the
+    """Asks the system, once at a time for each name. The caller sets the deadline; the end of the
     process waits for no answer.
     """
 
@@ -24,7 +24,7 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of the name. Raises OSError when it has none."""
+        """The addresses of the name. Raises OSError if it has none."""
         key = (host, port, family)
         if key not in self._asked:
             self._asked[key] = asyncio.get_running_loop().create_future()
@@ -34,12 +34,12 @@ class Resolver(AbstractResolver):
         return await asyncio.shield(self._asked[key])
 
     async def close(self) -> None:
-        """Nothing is held but threads that end by themselves."""
+        """Does nothing: the threads end by themselves."""
 
     def _ended(self, key: _Key, asked: "asyncio.Future[list[ResolveResult]]") -> None:
         del self._asked[key]
         if not asked.cancelled():
-            asked.exception()  # those who asked may have gone
+            asked.exception()  # the callers may be gone
 
 
 def _ask(key: _Key, asked: "asyncio.Future[list[ResolveResult]]") -> None:
@@ -49,7 +49,7 @@ def _ask(key: _Key, asked: "asyncio.Future[list[ResolveResult]]") -> None:
         found = _looked_up(host, port, family)
     except (OSError, UnicodeError) as error:
         found = error if isinstance(error, OSError) else OSError("not a name")
-    with suppress(RuntimeError):  # the loop has ended meanwhile
+    with suppress(RuntimeError):  # the loop may have ended
         asked.get_loop().call_soon_threadsafe(_settle, asked, found)
 
 
@@ -70,7 +70,7 @@ def _looked_up(host: str, port: int, family: socket.AddressFamily) -> list[Resol
 
 
 def _numeric(address: "tuple[object, ...]") -> str:
-    """The address; one of a link with the link's number."""
+    """The address; a link-local one with its interface number."""
     scope = address[3] if len(address) > 3 else 0
     return f"{address[0]}%{scope}" if scope else str(address[0])
 

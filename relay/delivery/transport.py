@@ -1,5 +1,5 @@
-"""The one place that calls out: a request goes over HTTP and a response, or none, comes back; no
-exception, no URL.
+"""The one place that makes calls: a request goes out over HTTP and a response comes back, or the
+reason why none did. No exception and no URL leaves it.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 MAX_BODY = 1024 * 1024
 USER_AGENT = f"alert-relay/{__version__}"
 # A lane makes one call at a time, and the budgets allow a bot 27 calls a second and an address 45:
-# with 15 s for each no more than this hang at a time, so that none waits for a connection.
+# with 15 s for each no more than this can hang at a time, so that none waits for a connection.
 _POOL, _IDLE_SECONDS = 1024, 20.0
-_LATE = 0.1  # seconds after which a deadline that comes to pass is a sign that we stood still
-_CATCH_UP_SECONDS = 2.0  # to read, then, what had come in time
+_LATE = 0.1  # seconds by which a late deadline shows that the process stood still
+_CATCH_UP_SECONDS = 2.0  # seconds to read what arrived meanwhile
 
 
 class _Progress:
-    """Whether any byte of the request may have left."""
+    """Whether any byte of the request may have been sent."""
 
     def __init__(self) -> None:
         self.sent = False
@@ -40,8 +40,8 @@ _PROGRESS: ContextVar[_Progress] = ContextVar("progress")
 
 
 class _Marked(aiohttp.ClientRequest):
-    """A request that says when it goes: it has a connection then. (aiohttp's tracing would tell it
-    too, and take longer than the rest of a request.)
+    """A request that records when it has a connection and is sent. (aiohttp's tracing could tell
+    that too, but takes longer than the rest of a request.)
     """
 
     async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
@@ -50,8 +50,8 @@ class _Marked(aiohttp.ClientRequest):
 
 
 class _Deadline:
-    """Cancels the task that makes it, once so many seconds have passed. When the process or its
-    machine stood still beyond that, what lies in the socket by now is read first.
+    """Cancels its task after so many seconds. If the process or its machine stood still beyond
+    that, the bytes that arrived meanwhile are read first.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -74,18 +74,18 @@ class _Deadline:
             self._task.cancel()
 
     def is_why(self) -> bool:
-        """Whether this alone cancelled the task, which is none to be cancelled then."""
+        """Whether only this deadline cancelled the task, which then goes on."""
         return self._passed and self._task is not None and self._task.uncancel() == 0
 
     def end(self) -> None:
-        """Cancels nothing any more."""
+        """Withdraws the deadline."""
         self._timer.cancel()
 
 
 class Transport:
-    """Sends requests, over one pool of connections for each bot and distinct `HttpOptions`.
+    """Sends requests, over one pool of connections for each bot and each distinct `HttpOptions`.
 
-    Certificate files are read when an `HttpOptions` is first used: a new transport reads them
+    Certificate files are read when an `HttpOptions` is first used; a new transport reads them
     again.
     """
 
@@ -93,7 +93,7 @@ class Transport:
         self, connect: float = 5.0, total: float = 15.0, most_read: int = MAX_BODY
     ) -> None:
         """Seconds: `connect` for a connection (name, TCP, TLS), `total` until the last byte of the
-        answer. `most_read`: bytes of an answer that are read.
+        answer. `most_read`: how many bytes of an answer are read.
         """
         self._most_read = most_read
         self._connect = connect
@@ -103,8 +103,8 @@ class Transport:
         self._files = OwnThread("certificates")
 
     async def send(self, request: Request) -> Response | NoAnswer:
-        """The answer whatever its status (a redirect is one), or why there is none and whether
-        bytes had left.
+        """The answer, whatever its status (redirects are not followed), or why there is none and
+        whether bytes had been sent.
         """
         progress = _Progress()
         _PROGRESS.set(progress)
@@ -186,7 +186,8 @@ def _has_files(options: HttpOptions) -> bool:
 
 def _tls(options: HttpOptions) -> ssl.SSLContext | Literal[True]:
     if not (options.ca_file or options.cert_file or options.insecure_skip_verify):
-        # aiohttp keeps one context that trusts what the system trusts; to make another takes 20 ms
+        # aiohttp keeps one context with the system's trusted certificates; making another takes 20
+        # ms.
         return True
     context = ssl.create_default_context(cafile=options.ca_file or None)
     if options.cert_file:
@@ -199,7 +200,7 @@ def _tls(options: HttpOptions) -> ssl.SSLContext | Literal[True]:
 
 _CLASSES: tuple[
     tuple[type[Exception], str], ...
-] = (  # the first that fits: special ones stand before general ones
+] = (  # the first that matches: special classes stand before general ones
     (fault.ClientConnectorDNSError, "name not resolved"),
     (fault.ClientConnectorCertificateError, "certificate not trusted"),
     (fault.ClientSSLError, "TLS handshake failed"),
@@ -218,8 +219,8 @@ _CLASSES: tuple[
 
 
 def _why(error: Exception) -> str:
-    """A class of failure in a few fixed words: aiohttp's own texts hold the URL, which holds the
-    token.
+    """The class of a failure in a few fixed words: aiohttp's own texts contain the URL, which
+    contains the token.
     """
     if type(error) is fault.ClientConnectorError and isinstance(
         error.os_error, ConnectionRefusedError

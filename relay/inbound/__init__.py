@@ -1,1 +1,3 @@
-"""What comes in: connections, who may, and webhook bodies that become committed deliveries."""
+"""Incoming requests: connections, authentication, and webhook bodies that become committed
+deliveries.
+"""

@@ -24,9 +24,9 @@ CheckResult = Literal["in", "out", "busy"]
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 _REMEMBERED = 1024
-_LOOK_SECONDS = 0.5  # that a request waits for the files to be looked at
-_RELOAD_SECONDS = 30.0  # that a reload does
-_LONGEST = 72  # bytes of a password that bcrypt looks at
+_LOOK_SECONDS = 0.5  # seconds that a request waits for a check of the files
+_RELOAD_SECONDS = 30.0  # seconds that a reload waits for it
+_LONGEST = 72  # bytes of a password that bcrypt uses
 
 
 class Auth:
@@ -55,13 +55,13 @@ class Auth:
 
     @property
     def challenge(self) -> str:
-        """The `WWW-Authenticate` that a refused request gets."""
+        """The `WWW-Authenticate` header of a refusal."""
         ways = (self.web.tokens and "Bearer", self.web.users and 'Basic realm="alert-relay"')
         return ", ".join(way for way in ways if way)
 
     async def admits(self, authorization: str, peer: str = "") -> CheckResult:
-        """Whether this `Authorization` header (empty: none) of the address `peer` lets in; `busy`:
-        too many passwords of that peer wait for a check.
+        """Whether this `Authorization` header (empty: none) from the address `peer` is valid.
+        `busy`: too many passwords from that peer wait for a check.
         """
         await self.refresh()
         if not _names_somebody(self.web):
@@ -76,17 +76,21 @@ class Auth:
                 return "out"
 
     async def refresh(self) -> None:
-        """Takes what the files say now, if they changed. Files that do not answer are waited for by
-        nobody: what they said before stays in force.
+        """Applies the files if they changed. Nothing waits for files that cannot be read in time:
+        the former contents stay in force.
         """
         await asyncio.wait((self._look_soon(),), timeout=_LOOK_SECONDS)
 
     async def reload(self) -> str:
-        """Takes what the files say now; returns why that is not used, empty if it is."""
-        if self._looking is not None:  # it may have looked before the change
+        """Applies the files; returns why they are not used, empty if they are."""
+        if self._looking is not None:  # a check that is running may have begun before the change
             await asyncio.wait((self._looking,), timeout=_RELOAD_SECONDS)
         looked, _ = await asyncio.wait((self._look_soon(),), timeout=_RELOAD_SECONDS)
-        return self._refused if looked else f"{self._path}: it, or a file that it names, hangs"
+        return (
+            self._refused
+            if looked
+            else f"{self._path}: reading it, or a file that it names, takes too long"
+        )
 
     async def _look(self) -> None:
         web, stamp = self.web, self._stamp
@@ -101,7 +105,9 @@ class Auth:
     def _changed(
         self, web: Web, stamp: _Stamp
     ) -> tuple[Web, _Stamp, ssl.SSLContext | None] | str | None:
-        """What the files say now with its stamp, or why that is not used; None: as before."""
+        """The present contents of the files with their stamp, or why they are not used; None if
+        they are unchanged.
+        """
         now = _stamp(web)
         if now == stamp:
             return None
@@ -123,7 +129,9 @@ class Auth:
         self._files.close()
 
     def _would_open_access(self, web: Web) -> bool:
-        """An editor may empty a file before it writes it; authentication must stay on then."""
+        """Whether the file would turn authentication off. It must stay on, since an editor may
+        empty a file before it writes it.
+        """
         verified = self.tls is not None and self.tls.verify_mode == ssl.CERT_REQUIRED
         return _names_somebody(self.web) and not _names_somebody(web) and not verified
 
@@ -142,8 +150,8 @@ class Auth:
         if self.web.tls is None:
             return None
         context = server_tls(self.web.tls)
-        # At a handshake too: with an expired certificate no request would ever come to have it read
-        # again.
+        # At a handshake too: with an expired certificate no request would ever arrive to have it
+        # read again.
         context.sni_callback = self._at_handshake
         return context
 
@@ -152,7 +160,7 @@ class Auth:
     ) -> None:
         self._look_soon()
         if self._renewed:
-            shown.context = self._renewed  # its certificate alone counts
+            shown.context = self._renewed  # only its certificate counts
 
     def _look_soon(self) -> "asyncio.Task[None]":
         if self._looking is None or self._looking.done():
@@ -161,16 +169,16 @@ class Auth:
 
     def _is_token(self, given: str) -> bool:
         digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
-        # Every token is compared, so that the time tells nothing.
+        # Every token is compared, so that the time does not tell which one matched.
         return sum(hmac.compare_digest(digest, token) for token in self.web.tokens) > 0
 
     async def _known_user(self, given: str, peer: str) -> CheckResult:
-        """Each pair of name and password pays for bcrypt once: what came of it is kept under a
-        salted hash, with the hash that it was checked against.
+        """The user, if name and password are right. Each pair pays for bcrypt once: the result is
+        kept under a salted hash, with the hash that it was checked against.
         """
         name, password = _credentials(given)
         users = self.web.users
-        # An unknown name costs what a known one does.
+        # An unknown name costs the same as a known one.
         stored = users.get(name) or next(iter(users.values()))
         against = stored.reveal().encode() + bytes([name in users])
         key = hashlib.sha256(self._salt + against + name.encode() + b"\0" + password).digest()
@@ -207,7 +215,7 @@ def _credentials(given: str) -> tuple[str, bytes]:
 
 
 def _matches(password: bytes, stored: Secret) -> bool:
-    import bcrypt  # noqa: PLC0415 - only who has users pays for it at the start
+    import bcrypt  # noqa: PLC0415 - only a relay with users pays for it at the start
 
     return bcrypt.checkpw(password, stored.reveal().encode())
 

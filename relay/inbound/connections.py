@@ -1,6 +1,4 @@
-"""The listening socket: how many connections there may be, how long each may dawdle, and how they
-end.
-"""
+"""The listening socket: the number of connections, their time limits, and their end."""
 
 import asyncio
 import json
@@ -19,18 +17,19 @@ from msgspec import Struct
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 MAX_ANSWER = 200
-_TLS_SECONDS = 5  # for the handshake, and for taking leave
+_TLS_SECONDS = 5  # seconds for the handshake, and for closing
 _BACKLOG = 1024
 _AT_ONCE = (
-    1  # asyncio tries as many at once, and logs each that fails while there are no file handles
+    1  # asyncio accepts as many at once, and logs each that fails while there are no file handles
 )
-_LAST_SECONDS = 0.5  # for an answer to leave, then for a request to take note that it is cut off
+_LAST_SECONDS = 0.5  # for an answer to be sent, then for a request to notice its end
 
 
 class ConnectionLimits(Struct, frozen=True):
-    """How many connections there may be, and how many seconds one may take for its first request,
-    lie idle after one, have the rest of a refused body read so that it hears the answer, and work
-    on when the relay stops."""
+    """How many connections there may be, and how many seconds one may take until its first request,
+    stay idle after one, have the rest of a refused body read so that it gets the answer, and go on
+    working when the relay stops.
+    """
 
     connections: int = 512
     first_seconds: float = 10.0
@@ -40,7 +39,7 @@ class ConnectionLimits(Struct, frozen=True):
 
 
 def answer(status: int, text: str, retry_after: float | None = None) -> web.Response:
-    """A JSON answer of at most 200 bytes; `retry_after` seconds are rounded up to whole ones."""
+    """A JSON answer of at most 200 bytes. `retry_after` seconds are rounded up to whole ones."""
     headers = {"Content-Type": "application/json; charset=utf-8"}
     if retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
@@ -58,7 +57,7 @@ def _answer_body(status: int, text: str) -> bytes:
 
 
 def _signed(response: web.StreamResponse) -> web.StreamResponse:
-    """Names us alone: aiohttp would name Python's version and its own."""
+    """The response, which names only us: aiohttp would name Python's version and its own."""
     response.headers["Server"] = "alert-relay"
     return response
 
@@ -75,10 +74,10 @@ class Listener:
         self._socket: asyncio.Server | None = None
 
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None) -> str:
-        """Listens (host empty: on every address; port 0: on a free one). Returns `HOST:PORT`.
+        """Listens on `host` (empty: every address) and `port` (0: a free one). Returns `HOST:PORT`.
 
-        Raises OSError when the address cannot be had, RuntimeError when aiohttp is built without
-        its C parser.
+        Raises OSError if the address cannot be used, RuntimeError if aiohttp was built without its
+        C parser.
         """
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise RuntimeError(
@@ -98,12 +97,12 @@ class Listener:
         return f"[{bound}]:{number}" if ":" in bound else f"{bound}:{number}"
 
     async def close(self) -> None:
-        """Takes no new connection; requests that have begun are read and answered if they end in
-        `drain_seconds`.
+        """Accepts no more connections. Requests that have begun are read and answered if they end
+        within `drain_seconds`.
         """
         if self._socket is not None:
             self._socket.close()
-        await asyncio.sleep(0)  # requests that have come already begin
+        await asyncio.sleep(0)  # requests that have arrived already begin
         await self._connections.drain(self._limits.drain_seconds)
         await self._server.shutdown(_LAST_SECONDS)
 
@@ -120,8 +119,9 @@ class Listener:
 
 
 class _Connections:
-    """The open connections, each with what carries it: when there is no room for one more, the one
-    that has been idle longest goes. One that still shakes hands is idle."""
+    """The open connections, each with its transport. If there is no room for one more, the longest
+    idle one is closed. A connection during its handshake is idle.
+    """
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._most = limits.connections
@@ -131,8 +131,8 @@ class _Connections:
         self.leaving = False
 
     async def drain(self, within: float) -> None:
-        """Closes the idle connections, those at work when they have answered; returns when all
-        have, or `within`.
+        """Closes the idle connections, and those at work when they have answered; returns when all
+        are closed, at the latest after `within`.
         """
         self.leaving = True
         self._rested.clear()
@@ -145,14 +145,14 @@ class _Connections:
                 await asyncio.wait_for(self._rested.wait(), within)
 
     def enter(self, connection: web.RequestHandler, wire: asyncio.WriteTransport) -> None:
-        """Has room for the connection, or ends it at once when all others are at work."""
+        """Makes room for the connection, or ends it at once if all others are at work."""
         if connection in self._idle:
             return
         if len(self._idle) + len(self._busy) >= self._most:
             leaving, its_wire = next(iter(self._idle.items()), (connection, wire))
             self._idle.pop(leaving, None)
             leaving.force_close()
-            its_wire.abort()  # its handle is free now, whatever the other side does
+            its_wire.abort()  # frees its file handle at once, whatever the other side does
             if leaving is connection:
                 return
         self._idle[connection] = wire
@@ -177,8 +177,8 @@ class _Connections:
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection, without decompression, without an access log, and with answers of our
-    own to bad HTTP.
+    """aiohttp's connection, without decompression or access log, and with our own answers to bad
+    HTTP.
     """
 
     def __init__(
@@ -191,13 +191,13 @@ class _Connection(web.RequestHandler):
             keepalive_timeout=limits.idle_seconds,
             lingering_time=limits.linger_seconds,
             auto_decompress=False,
-            access_log=None,  # type: ignore[arg-type]  # its own way to say that there is none
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's way to say that there is none
         )
         self._connections = connections
         self._first = loop.call_later(limits.first_seconds, self._give_up)
 
     def arrive(self, wire: asyncio.BaseTransport) -> None:
-        """Enters the crowd, if there is room and it has not yet."""
+        """Counts the connection once, if there is room."""
         self._connections.enter(self, cast(asyncio.Transport, wire))
 
     def depart(self) -> None:
@@ -219,7 +219,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,  # noqa: ARG002 - aiohttp's signature; its text repeats the request
         message: str | None = None,  # noqa: ARG002 - likewise
     ) -> web.StreamResponse:
-        """The answer to what is not an HTTP request."""
+        """The answer to bytes that are not an HTTP request."""
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer is sent already")
         response = (
@@ -236,15 +236,16 @@ class _Connection(web.RequestHandler):
 
 
 class _Tls(sslproto.SSLProtocol):
-    """TLS below a connection, which is of the crowd from its first moment. What
-    `create_server(ssl=...)` makes tells it only of a handshake that has ended well."""
+    """TLS below a connection, counted from its first moment. `create_server(ssl=...)` would report
+    only connections whose handshake succeeded.
+    """
 
     def __init__(self, connection: _Connection, tls: ssl.SSLContext) -> None:
         super().__init__(
             asyncio.get_running_loop(),
             connection,
             tls,
-            None,  # type: ignore[arg-type]  # nobody waits for the end of the handshake
+            None,  # type: ignore[arg-type]  # nothing waits for the end of the handshake
             server_side=True,
             ssl_handshake_timeout=_TLS_SECONDS,
             ssl_shutdown_timeout=_TLS_SECONDS,

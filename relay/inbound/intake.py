@@ -33,17 +33,17 @@ from relay.store.protocol import Kept, NewPayload, Store, StoreError
 from relay.store.spool import Spooled
 from relay.store.writer import Writer
 
-LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
+LARGE = 128 * 1024  # bytes of a body above which it is parsed in a thread
 _PARTS_AT_ONCE = 16
-_BUSIEST = 5000  # transactions waiting for the disk above which a sender is asked to come again
+_BUSIEST = 5000  # waiting transactions above which a sender is asked to try again later
 _RETRY_AFTER = 5
-_FAILS_FOR = 10.0  # seconds for which a storage that failed is taken to fail
+_FAILS_FOR = 10.0  # seconds for which a storage that failed is expected to fail again
 _MOST_WARNED = 20
 _LEFT_OUT = "links are left out: the address works only inside"
 COMMITTED = Committed()
-_TELL_AFTER = 0.005  # seconds until log and metrics hear of what was accepted
-_SEEN_FOR = 0.02  # seconds for which the storage's files are taken to be there
-_SPREAD_AFTER = 0.25  # seconds for which a turn may bring it to other lanes before we do
+_TELL_AFTER = 0.005  # seconds until log and metrics learn what was accepted
+_SEEN_FOR = 0.02  # seconds for which the storage's files are expected to be there
+_SPREAD_AFTER = 0.25  # seconds that a turn has to spread payloads before the intake does
 
 
 HeardBeat = tuple[str, tuple[str, ...]]
@@ -51,11 +51,11 @@ HeardBeat = tuple[str, tuple[str, ...]]
 
 
 def _not_kept(_beats: Sequence[HeardBeat], _at: float) -> None:
-    """Keeps nothing."""
+    """Stores no heartbeats."""
 
 
 class Seen(Struct, frozen=True):
-    """What is known of the committed payloads that are not older than `since` (Unix seconds), up to
+    """The times known from committed payloads that are not older than `since` (Unix seconds), up to
     the number `after`.
     """
 
@@ -64,13 +64,13 @@ class Seen(Struct, frozen=True):
     said: HeardLast = HeardLast()
 
     def with_(self, committed: Sequence[StoredPayload]) -> "Seen":
-        """What is known with these as well."""
+        """The same with these payloads."""
         after = max((each.number for each in committed), default=self.after)
         return Seen(self.since, max(after, self.after), last_heard(self.said, read(committed)))
 
 
 class Intake:
-    """Takes webhook bodies."""
+    """Accepts webhook bodies."""
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class Intake:
         is_there: Callable[[], bool] = lambda: True,
         heard: Callable[[Sequence[HeardBeat], float], None] = _not_kept,
     ) -> None:
-        """`is_there`: whether the storage still is where the next start looks for it. `heard` keeps
-        heartbeats, in the thread of the store.
+        """`is_there` tells whether the storage is still where the next start looks for it. `heard`
+        stores heartbeats, in the store's thread.
         """
         self._heard = heard
         self._writer = writer
@@ -94,16 +94,16 @@ class Intake:
         self._is_there = is_there
         self._failed_at = self._seen_at = -math.inf
         self._inside: set[str] = set()
-        # Who holds one is taking a large body of that source; later ones of the source wait for it.
+        # Held while a large body of the source is read; later bodies of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_order: set[asyncio.Future[IntakeResult]] = set()
-        self._spreads = False  # soon
+        self._spreads = False  # whether the intake spreads soon
         self._spreading: asyncio.Task[None] | None = None
         self._untold: list[tuple[list[tuple[NewPayload, Accepted]], int]] = []
 
     def accept(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
-        """Taken only when every delivery that follows from the body is committed and synced.
-        Whoever waits may go away: the commit goes on.
+        """Committed only when every delivery that follows from the body is committed and synced. If
+        the caller is cancelled the commit goes on.
         """
         if self.is_overloaded:
             return _done(RetryLater("overloaded", _RETRY_AFTER))
@@ -119,7 +119,7 @@ class Intake:
         async with order:
             if len(body) >= LARGE:
                 return await self._accept_large(source, body, self._clock())
-        # No other of its source gets between here and the queue of the writer.
+        # Nothing else of its source gets in between here and the queue of the writer.
         return await self._accept_now(source, body)
 
     def _accept_now(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
@@ -137,7 +137,7 @@ class Intake:
         return self._commit(taken)
 
     async def _hear(self, beats: Sequence[HeardBeat], at: float) -> IntakeResult:
-        """Heartbeats are kept as they come, whatever was heard before."""
+        """Stores heartbeats as they arrive, whatever arrived before."""
         try:
             await self._writer.run(partial(self._heard, tuple(beats), at))
         except StoreError as error:
@@ -154,7 +154,7 @@ class Intake:
         return self._kept()
 
     def _kept(self) -> IntakeResult:
-        """What a commit comes to: nothing is durable in files that somebody removed."""
+        """The result of a commit: nothing is durable in files that somebody removed."""
         now = time.monotonic()
         if now >= self._seen_at + _SEEN_FOR:
             self._seen_at = now if self._is_there() else -math.inf
@@ -163,7 +163,7 @@ class Intake:
 
     @property
     def why_not(self) -> str:
-        """Why a payload would be refused now, by what is known; empty when it would not."""
+        """Why a payload would be refused now, as far as is known; empty if it would not."""
         if not self._is_there():
             return "the storage is gone: restart the relay"
         if self.is_overloaded:
@@ -171,7 +171,9 @@ class Intake:
         return "storage failed" if self._clock() < self._failed_at + _FAILS_FOR else ""
 
     async def _accept_in_parts(self, source: str, body: bytes, at: float) -> None:
-        """In a thread, and part by part. Nothing is folded before the last part is there."""
+        """Accepts the body in a thread, part by part. Nothing is folded before the last part is
+        stored.
+        """
         parts = await asyncio.to_thread(parse, body, source)
         config = self._config.current
         lanes: set[LaneKey] = set()
@@ -194,8 +196,8 @@ class Intake:
         return self._writer.backlog > _BUSIEST
 
     async def take_up(self, spooled: Spooled, seen: Seen, store: Store) -> Seen:
-        """Accepts a body that waited in the spool, part by part: it changes nothing of which
-        something accepted later is committed, as far as is `seen`. Returns what is seen then. A
+        """Accepts a body that waited in the spool, part by part. It does not change alerts about
+        which something later is committed, as far as `seen` tells. Returns the times known then. A
         part that is accepted twice is a duplicate. Raises PayloadError and StoreError.
         """
         config, beats, lanes = self._config.current, list[HeardBeat](), set[LaneKey]()
@@ -231,8 +233,8 @@ class Intake:
             return kept, seen.with_(committed)
 
     async def post(self, notification: Notification, receiver: str) -> None:
-        """Takes a notification of the relay's own, past the routes, for the chats of one
-        receiver.
+        """Accepts a notification of the relay's own for the chats of one receiver, without routing
+        it.
         """
         config = self._config.current
         targets = config.routing.targets.get(receiver, ())
@@ -240,7 +242,9 @@ class Intake:
         await self._commit([_new_payload(notification, Routed(chats), "", self._clock(), config)])
 
     def _commit(self, taken: list[tuple[NewPayload, Accepted]]) -> "asyncio.Future[IntakeResult]":
-        """What the commit comes to; it is told of, and its lanes are woken, whoever waits."""
+        """The result of the commit. Its event is emitted and its lanes are woken even if the caller
+        is cancelled.
+        """
         result: asyncio.Future[IntakeResult] = asyncio.get_running_loop().create_future()
 
         def ended(committed: "asyncio.Future[Kept]") -> None:
@@ -248,7 +252,7 @@ class Intake:
                 kept = committed.result()
             except StoreError as error:
                 outcome: IntakeResult = self._failed(error)
-            except Exception as error:  # noqa: BLE001 - a bug, which whoever waits is to meet
+            except Exception as error:  # noqa: BLE001 - a bug, which the caller has to get
                 if not result.cancelled():
                     result.set_exception(error)
                 return
@@ -268,13 +272,17 @@ class Intake:
         return kept.lanes
 
     def _tell_later(self, taken: list[tuple[NewPayload, Accepted]], first: int) -> None:
-        """Answers and turns go before the log, which is written for several payloads at once."""
+        """Emits events later: answers and turns go before the log, which is written for several
+        payloads at once.
+        """
         if not self._untold:
             asyncio.get_running_loop().call_later(_TELL_AFTER, self.tell)
         self._untold.append((taken, first))
 
     def tell(self) -> None:
-        """Tells of all that was accepted so far, which happens a moment later by itself."""
+        """Emits the events of everything accepted so far, which otherwise happens a moment
+        later.
+        """
         untold, self._untold = self._untold, []
         for taken, first in untold:
             self._told(taken, first)
@@ -288,7 +296,7 @@ class Intake:
             asyncio.get_running_loop().call_later(_SPREAD_AFTER, self._spread_now)
 
     def _warn(self, inside: tuple[str, ...]) -> None:
-        """Says once of each address that links to it are left out, and what would mend that."""
+        """Warns once for each address whose links are left out, with the remedy."""
         for address in inside:
             if address not in self._inside and len(self._inside) < _MOST_WARNED:
                 self._inside.add(address)
@@ -300,8 +308,9 @@ class Intake:
         self._spreading = asyncio.create_task(self._spread())
 
     async def _spread(self) -> None:
-        """What was accepted reaches other lanes than those of its routes by the next turn of any
-        lane; where all of these are busy, by this."""
+        """Spreads what was accepted to lanes beside those of its routes. The next turn of any lane
+        does that; if all lanes are busy, the intake does.
+        """
         with suppress(StoreError):
             self._wake(await self._writer.spread())
 
@@ -320,7 +329,9 @@ def _done(result: IntakeResult) -> "asyncio.Future[IntakeResult]":
 def _overtakes(
     parts: Sequence[Notification], at: float, committed: Sequence[StoredPayload]
 ) -> bool:
-    """Whether one of the parts, accepted `at`, would change what these say."""
+    """Whether one of the parts, accepted `at`, would change something about which `committed` knows
+    something later.
+    """
     said = last_heard(HeardLast(), read(committed))
     return any(is_overtaken(part, at, said) for part in parts)
 
@@ -347,11 +358,12 @@ def _arrivals(
 
 
 def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
-    """Where the part goes. A bug of ours in routing loses nothing: everything goes to the root
-    receiver, and the fault is told."""
+    """Where the part goes. If routing fails because of a bug, nothing is lost: everything goes to
+    the root receiver, and the fault is reported.
+    """
     try:
         return deliveries(routing, part), ""
-    except Exception as error:  # noqa: BLE001 - see above
+    except Exception as error:  # noqa: BLE001 - see the docstring
         root = routing.targets.get(routing.root.receiver, ())
         ways = tuple(Delivery(t.lane, t.policy.receiver, "", None, "root") for t in root)
         return Routed(ways), repr(error)
@@ -387,7 +399,7 @@ def _new_payload(
 def _left_out(
     part: Notification, routing: Routing, reached: tuple[Delivery, ...]
 ) -> tuple[str, ...]:
-    """The addresses of Alertmanager and Prometheus to which some chat gets no link."""
+    """The addresses of Alertmanager and Prometheus whose links some chat does not get."""
     urls = [part.external_url, *(alert.generator_url for alert in part.alerts[:1])]
     policies = (
         target.policy

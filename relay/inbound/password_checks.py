@@ -1,5 +1,5 @@
-"""Checks of passwords, which cost about 0.1 s of a processor each: one at a time, and each peer in
-its turn, so that the guesses of one keep no other out.
+"""Checks of passwords, which take about 0.1 s of a processor each: one at a time, and the peers by
+turns, so that one peer's guesses do not lock out the others.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from functools import partial
 
 from msgspec import Struct
 
-MOST_OF_PEER = 16  # checks of one peer that wait
+MOST_OF_PEER = 16  # waiting checks of one peer
 _MOST_PEERS = 256
 
 
@@ -19,7 +19,7 @@ class _Waiting(Struct, frozen=True, eq=False):
 
 
 class PasswordChecks:
-    """The checks that wait, in a line for each peer."""
+    """The waiting checks, in a queue for each peer."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "bcrypt")
@@ -27,7 +27,9 @@ class PasswordChecks:
         self._busy = False
 
     def begin(self, peer: str, check: Callable[[], bool]) -> "asyncio.Future[bool] | None":
-        """What the check finds, when it was the peer's turn; None: too many of that peer wait."""
+        """The result of the check, at the peer's turn; None if too many checks of that peer, or too
+        many peers, wait.
+        """
         line = self._lines.get(peer, [])
         if len(line) >= MOST_OF_PEER or (not line and len(self._lines) >= _MOST_PEERS):
             return None
@@ -37,7 +39,7 @@ class PasswordChecks:
         return waiting.done
 
     def close(self) -> None:
-        """Ends the thread; what waits is not checked any more."""
+        """Ends the thread. Waiting checks are not made any more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _next(self) -> None:
@@ -46,7 +48,7 @@ class PasswordChecks:
         peer = next(iter(self._lines))
         waiting, *rest = self._lines.pop(peer)
         if rest:
-            self._lines[peer] = rest  # behind the other peers
+            self._lines[peer] = rest  # after the other peers
         self._busy = True
         running = asyncio.get_running_loop().run_in_executor(self._thread, waiting.check)
         running.add_done_callback(partial(self._ended, waiting))

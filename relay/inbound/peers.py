@@ -1,5 +1,5 @@
-"""Who asks: near addresses and senders known from before, by whose mistakes operators are rung, and
-the names under which a listener on loopback may be asked.
+"""The sender of a request: whether operators are told of its mistakes (an internal address, or a
+sender that is known), and the host names under which a listener on loopback may be asked.
 """
 
 import ipaddress
@@ -9,13 +9,13 @@ _MOST_SENDERS = 1024
 
 
 class Peers:
-    """The addresses that posted an accepted payload, the latest of them."""
+    """The latest addresses that posted an accepted payload."""
 
     def __init__(self) -> None:
         self._senders: dict[str, None] = {}
 
     def accepted(self, peer: str) -> None:
-        """A payload of this address was accepted."""
+        """Records that a payload of this address was accepted."""
         if peer in self._senders:
             return
         self._senders[peer] = None
@@ -23,12 +23,12 @@ class Peers:
             del self._senders[next(iter(self._senders))]
 
     def is_stranger(self, peer: str) -> bool:
-        """Whether it is a public address that posted nothing accepted in this run."""
+        """Whether it is a public address from which nothing was accepted in this run."""
         return peer not in self._senders and not _is_near(peer)
 
 
 def network(peer: str) -> str:
-    """What counts as one peer: an address, of IPv6 the network of one customer."""
+    """What counts as one peer: an address, or the IPv6 network of one customer."""
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:
@@ -39,7 +39,7 @@ def network(peer: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host, a name or an address, is this machine by any resolver."""
+    """Whether the host, a name or an address, is this machine for every resolver."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -48,9 +48,9 @@ def is_loopback(host: str) -> bool:
 
 @lru_cache(maxsize=64)  # the same few senders ask all the time
 def is_own_host(header: str, external: str) -> bool:
-    """Whether a `Host` header names loopback or the host of `--web.external-url`. A page of a
-    browser reaches loopback under a name of its own; a request without the header is not a
-    browser's.
+    """Whether a `Host` header names loopback or the host of `--web.external-url`. A page in a
+    browser reaches loopback under a name of its own; a request without the header does not come
+    from a browser.
     """
     host = header.strip()
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
@@ -61,7 +61,7 @@ def _is_near(peer: str) -> bool:
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:
-        return True  # not of the network
+        return True  # not over the network
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return not address.is_global

@@ -1,4 +1,4 @@
-"""The HTTP interface: paths, methods, statuses and limits of a body. It does not parse payloads."""
+"""The HTTP interface: paths, methods, statuses and limits of bodies. It does not parse payloads."""
 
 import asyncio
 import io
@@ -44,12 +44,12 @@ _BAD_SOURCE = (
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_FAULTS = 64 * 1024
 MEBIBYTE = 1024 * 1024
-_MOST_UPDATE = MEBIBYTE  # bytes of one update; Telegram's are a few thousand
+_MOST_UPDATE = MEBIBYTE  # bytes of one update; Telegram's have a few thousand
 
 
 class RequestLimits(Struct, frozen=True):
-    """Bytes of one body and of all bodies at hand; seconds for a body to come, and from then to its
-    answer.
+    """Bytes of one body and of all bodies in memory; seconds for a body to arrive, and from then to
+    its answer.
     """
 
     max_body: int = 128 * MEBIBYTE
@@ -69,11 +69,14 @@ async def _no_interaction(
 
 
 class Handlers(Struct, frozen=True):
-    """What is behind the HTTP table. `console` answers the paths of which `is_of_console` says so,
-    with an authentication of its own. `ready` gives why not, or nothing; `reload` gives the new
-    file's faults; `expects` judges a bot's id and the secret that came for it, `update` takes an id
-    and a body and gives the status. `interaction` takes an application's id, the timestamp and
-    signature of a request and its body, and gives the status and what is answered."""
+    """The functions behind the paths.
+
+    `console` answers the paths for which `is_of_console` is true, with an authentication of its
+    own. `ready` returns why the relay is not ready, or nothing; `reload` returns the new file's
+    faults. `expects` checks a bot's id and the secret sent with it; `update` takes that id and a
+    body and returns the status. `interaction` takes an application's id, the timestamp and
+    signature of a request and its body, and returns the status and the answer.
+    """
 
     accept: Callable[[str, bytes], Awaitable[IntakeResult]]
     ready: Callable[[], str]
@@ -91,7 +94,7 @@ class Handlers(Struct, frozen=True):
 
 
 class Server:
-    """Answers requests. A request that fails for a reason of our own gets 503, so that it is sent
+    """Answers requests. A request that fails because of the relay gets 503, so that it is sent
     again.
     """
 
@@ -104,9 +107,9 @@ class Server:
         *,
         on_loopback: bool = False,
     ) -> None:
-        """Serves nothing by itself: `handle` is for a Listener. `prefix` may stand before each
-        path: `/relay`. `on_loopback`: without authentication only requests that name loopback or
-        `external_host` are answered.
+        """Serves nothing by itself; `handle` is for a Listener. `prefix`, such as `/relay`, may
+        stand before each path. `on_loopback`: without authentication only requests that name
+        loopback or `external_host` are answered.
         """
         self._external_host = external_host
         self._on_loopback = on_loopback
@@ -118,16 +121,16 @@ class Server:
         self._waiting = _Waiting(limits.answer_seconds)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The answer. What is meant for /alerts is told as `Answered`; anything else that is
-        refused is noted.
+        """The answer. Requests for /alerts are emitted as `Answered`; other refused requests are
+        noted.
         """
         began = time.monotonic()
         path = request.path.removeprefix(self._prefix)
         try:
             response = await self._answer(request, path)
         except ConnectionError:
-            raise  # nobody is there to be answered
-        except Exception:  # noqa: BLE001 - logged with its place, and the sender comes again
+            raise  # the client is gone
+        except Exception:  # noqa: BLE001 - logged with its place, and the sender tries again
             _log.exception("a request failed")
             response = answer(503, "internal error", 1)
         self._tell(request, response, path, time.monotonic() - began)
@@ -164,7 +167,7 @@ class Server:
         posted = _INTERACTIONS.fullmatch(path) if source is None and updates is None else None
         if (
             not updates and not posted and self._is_foreign(request)
-        ):  # those have a secret of their own
+        ):  # those paths have a secret of their own
             return answer(403, "this Host is not known here: name it in --web.external-url")
         by_post = source is not None or updates or posted
         methods = _WRITE if by_post else _METHODS.get(path)
@@ -192,7 +195,7 @@ class Server:
         return await (self._manage(path) if source is None else self._alerts(request, source))
 
     def _is_foreign(self, request: web.BaseRequest) -> bool:
-        """Whether a page of a browser may be asking: on loopback, where nothing else guards."""
+        """Whether a page in a browser may be asking: on loopback, without authentication."""
         auth = self._handlers.auth
         if not self._on_loopback or (auth is not None and auth.web.guarded):
             return False
@@ -237,8 +240,8 @@ class Server:
                 return _text(200, "OK")
 
     async def _update(self, request: web.BaseRequest, account: str) -> web.Response:
-        """An update of a Telegram bot: its secret guards it, whatever guards the rest. Without it
-        no byte is read.
+        """An update of a Telegram bot. Its secret authenticates it, whatever authenticates the
+        rest; without it no byte is read.
         """
         if not self._handlers.expects(account, request.headers.get(SECRET_HEADER, "")):
             return answer(401, "no valid secret")
@@ -253,7 +256,9 @@ class Server:
         return answer(200, "accepted") if status == 200 else answer(503, "try again later", 5)
 
     async def _interaction(self, request: web.BaseRequest, application: str) -> web.Response:
-        """An interaction of Discord: its signature guards it, whatever guards the rest."""
+        """An interaction of Discord. Its signature authenticates it, whatever authenticates the
+        rest.
+        """
         share = _BodyReservation(self._memory)
         try:
             body = await self._body(request, share, _MOST_UPDATE)
@@ -285,7 +290,7 @@ class Server:
         return _answered(await self._waiting.result(accepting, share))
 
     def _header_fault(self, request: web.BaseRequest) -> web.Response | None:
-        """What is wrong with the request before a byte of its body is read."""
+        """The fault of the request that is known before a byte of its body is read."""
         headers = request.headers
         if (
             headers.get("Content-Type") == _JSON
@@ -314,7 +319,7 @@ class Server:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
-            if request.content.is_eof():  # it came with the headers: nothing is waited for
+            if request.content.is_eof():  # it came with the headers
                 return await self._received(request, share, most)
             async with asyncio.timeout(self._limits.body_seconds):
                 return await self._received(request, share, most)
@@ -327,14 +332,14 @@ class Server:
         self, request: web.BaseRequest, share: "_BodyReservation", most: int
     ) -> bytes | web.Response:
         content = request.content
-        if content.is_eof():  # all of it is at hand
+        if content.is_eof():  # all of it is here
             whole = content.read_nowait()
             if len(whole) > most:
                 return _too_large(most)
             if not share.take(len(whole)):
                 return _closing(answer(503, "too many large bodies at once", 1))
             return whole
-        # Of a BytesIO the whole value is had without a copy, which matters at 128 MiB.
+        # The whole value of a BytesIO is available without a copy, which matters at 128 MiB.
         body = io.BytesIO()
         async for chunk in request.content.iter_any():
             if body.tell() + len(chunk) > most:
@@ -358,10 +363,10 @@ def _answered(result: IntakeResult) -> web.Response:
 
 
 class _Waiting:
-    """The requests that wait for their result, each for so many seconds at most. One timer serves
-    them all.
+    """The requests that wait for their result, each for a limited number of seconds. One timer
+    serves them all.
 
-    A commit that takes longer goes on: the sender comes again, and the copy is a duplicate.
+    A commit that takes longer goes on; the sender tries again, and the copy is a duplicate.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -372,7 +377,9 @@ class _Waiting:
     async def result(
         self, accepting: "asyncio.Future[IntakeResult]", share: "_BodyReservation"
     ) -> IntakeResult:
-        """What it comes to in time. `share` is held until it is done, however long that takes."""
+        """The result, if it comes in time. `share` is held until the work is done, however long
+        that takes.
+        """
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[IntakeResult] = loop.create_future()
 
@@ -419,7 +426,7 @@ class _BodyReservation:
         self._bytes = 0
 
     def take(self, count: int) -> bool:
-        """Holds that many more, if they are free."""
+        """Reserves that many more bytes, if they are free."""
         if count > self._memory.free:
             return False
         self._memory.free -= count
@@ -432,8 +439,8 @@ class _BodyReservation:
 
 
 def _request_fields(request: web.BaseRequest, response: web.Response) -> tuple[str, str, str, str]:
-    """Why the request was refused (empty: it was not), its method, its path and the address that it
-    came from.
+    """Why the request was refused (empty: it was not), its method, its path and the sender's
+    address.
     """
     refused = response.status >= 400 and response.content_type == "application/json"
     why = json.loads(response.text or "{}").get("error", "") if refused else ""
@@ -443,7 +450,7 @@ def _request_fields(request: web.BaseRequest, response: web.Response) -> tuple[s
         403,
         404,
         405,
-    ):  # nobody was let in: it may be a token that was put in the wrong place
+    ):  # nobody was admitted, so it may be a token in the wrong place
         path = _LONG_WORD.sub("...", path)
     return why, request.method, path, request.remote or ""
 

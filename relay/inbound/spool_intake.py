@@ -1,4 +1,4 @@
-"""Intake with a spool: what comes while the shared storage is away is kept on the local disk, and
+"""Intake with a spool: what arrives while the shared storage is away is kept on the local disk, and
 accepted in order when it is back.
 """
 
@@ -14,14 +14,14 @@ from relay.store.protocol import Store, StoreError
 from relay.store.spool import Spool, Spooled
 from relay.supervised import Loop
 
-PATIENCE = 3.0  # seconds for the storage to answer, which leaves time for the disk
-_AGAIN_AFTER = 0.5  # seconds between two attempts to take up what waits
+PATIENCE = 3.0  # seconds for the storage to answer; that leaves time for the disk
+_AGAIN_AFTER = 0.5  # seconds between two attempts to accept what waits
 _RETRY_AFTER = 5
 
 
 class SpoolIntake:
-    """Takes webhook bodies as `Intake` does, into the spool while the storage is away. What comes
-    while something waits there goes behind it, so that the order is kept.
+    """Accepts webhook bodies as `Intake` does, and into the spool while the storage is away. A body
+    that arrives while others wait there goes behind them, so that the order is kept.
     """
 
     def __init__(
@@ -46,25 +46,25 @@ class SpoolIntake:
 
     @property
     def why_not(self) -> str:
-        """Why a payload would be refused now, by what is known; empty when it would not."""
+        """Why a payload would be refused now, as far as is known; empty if it would not."""
         if self._fails:
             return "the spool failed"
         return "overloaded" if self._intake.is_overloaded else ""
 
     def start(self) -> None:
-        """Begins to take up what an earlier run left, and what comes."""
+        """Begins to accept what an earlier run left, and what arrives."""
         if self._spool.count:
             self._waits.set()
         self._taking_up.start()
 
     async def stop(self) -> None:
-        """What still waits is taken up by the next run."""
+        """Stops. What still waits is accepted by the next run."""
         await self._taking_up.stop()
         await self._spool.close()
 
     def accept(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
-        """Taken when every delivery that follows from the body is committed and synced, or the body
-        is on the local disk.
+        """Committed when every delivery that follows from the body is committed and synced, or the
+        body is on the local disk.
         """
         return asyncio.ensure_future(self._accept(source, body))
 
@@ -131,7 +131,7 @@ class SpoolIntake:
 
 
 async def _refusal(source: str, body: bytes) -> InvalidPayload | None:
-    """Why the body is no payload."""
+    """Why the body is not a payload."""
     try:
         if len(body) < LARGE:
             _read(source, body)
@@ -148,6 +148,6 @@ def _read(source: str, body: bytes) -> None:
 
 
 def _forget(accepting: "asyncio.Future[IntakeResult]") -> None:
-    """What came of it too late is told by the intake; the spool has the body."""
+    """Ignores a result that comes too late: the intake reports it, and the spool has the body."""
     if not accepting.cancelled():
         accepting.exception()

@@ -57,7 +57,7 @@ def _bcrypt(value: object) -> Secret:
 
 
 class TlsServer(Model):
-    """`tls_server_config`; file names as they stand in the file."""
+    """`tls_server_config`, with file names as they are written in the file."""
 
     advice: ClassVar[dict[str, str]] = {
         "cert": _INLINE,
@@ -79,8 +79,8 @@ class TlsServer(Model):
     def _agree(self) -> "TlsServer":
         if self.client_ca_file and self.client_auth_type == "NoClientCert":
             raise ValueError(
-                "client_ca_file without a client_auth_type: RequireAndVerifyClientCert closes "
-                "the door"
+                "client_ca_file without a client_auth_type: write RequireAndVerifyClientCert to "
+                "require certificates"
             )
         if not self.client_ca_file and self.client_auth_type != "NoClientCert":
             raise ValueError(
@@ -105,11 +105,11 @@ class WebFile(Model):
 
 
 class Web(Struct, frozen=True):
-    """The file as it holds now: file names are resolved, bearer tokens are kept as their SHA-256
-    alone.
+    """The file as it applies: file names are resolved, and of bearer tokens only the SHA-256 is
+    kept.
 
-    `files` are all files that were read, this one first: when one of them changes, it holds no
-    longer.
+    `files` are all files that were read, this one first. When one of them changes, it does not
+    apply any longer.
     """
 
     users: dict[str, Secret]
@@ -120,14 +120,14 @@ class Web(Struct, frozen=True):
 
     @property
     def guarded(self) -> bool:
-        """Whether something has to be known, or a certificate shown, to post."""
+        """Whether posting needs a token, a password or a client certificate."""
         shown = self.tls is not None and self.tls.client_auth_type == "RequireAndVerifyClientCert"
         return bool(self.users or self.tokens or shown)
 
 
 def read(path: Path) -> Web:
-    """Reads the file and all that it names. Raises ValueError: `FILE:LINE:COL: what is wrong`, one
-    line each.
+    """Reads the file and all files that it names. Raises ValueError with `FILE:LINE:COL: what is
+    wrong`, one line for each fault.
     """
     file = _parse(path)
     tokens = tuple(path.parent / name for name in file.bearer_token_files)
@@ -150,7 +150,7 @@ def read(path: Path) -> Web:
 
 
 def server_tls(tls: TlsServer) -> ssl.SSLContext:
-    """The context to listen with. Raises ValueError when a file of it cannot be used."""
+    """The TLS context to listen with. Raises ValueError if one of its files cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
@@ -176,7 +176,7 @@ def _load_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
 
 
 def open_access(host: str, web: Web | None) -> str:
-    """Why listening on `host` would let anybody in, and what to do; empty when it would not."""
+    """Why listening on `host` would admit anybody, and what to do; empty if it would not."""
     if (web is not None and web.guarded) or is_loopback(host):
         return ""
     return (
@@ -202,7 +202,7 @@ def _parse(path: Path) -> WebFile:
 
 
 def _fault(source: Source, error: ErrorDetails) -> str:
-    """The place and the words alone: the line itself may hold a hash."""
+    """The place and the words only: the line itself may contain a hash."""
     kind, key = error["type"], str(error["loc"][-1]) if error["loc"] else ""
     if kind == "extra_forbidden":
         advice = error["input"].advice if isinstance(error["input"], Unknown) else ""

@@ -1,1 +1,1 @@
-"""What operators see and say: log, metrics, notices, the admin socket, housekeeping."""
+"""Operation: log, metrics, notices, the admin socket, housekeeping."""

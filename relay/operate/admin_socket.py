@@ -1,6 +1,5 @@
-"""The admin socket of a running relay, in its storage directory: one line of JSON as the request,
-one
-as the answer.
+"""The admin socket of a running relay, in its storage directory: the request is one line of JSON,
+and so is the answer.
 """
 
 import asyncio
@@ -45,7 +44,7 @@ from relay.store.sqlite.damaged_file import NothingToSalvage
 from relay.store.writer import Transactions
 
 LONGEST_REQUEST = 64 << 10  # bytes
-_PIECES = 50  # cards of a damaged storage that are taken in at once
+_PIECES = 50  # cards of a damaged storage read in one transaction
 _READ_SECONDS, _WRITE_SECONDS = 5.0, 10.0
 
 
@@ -68,13 +67,15 @@ class Drop(Struct, frozen=True, tag="drop"):
 
 
 class Salvage(Struct, frozen=True, tag="salvage"):
-    """Asks to take in what can be read of a damaged storage: the absolute path of its file."""
+    """Asks to read open deliveries and cards from a damaged storage; `file` is its absolute
+    path.
+    """
 
     file: str
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """The request could not be carried out: one line with what to do."""
+    """The request could not be carried out; one line says what to do."""
 
     why: str
 
@@ -90,7 +91,9 @@ _request: Callable[[bytes], AdminRequest] = msgspec.json.Decoder(AdminRequest).d
 
 
 def perform(store: Store, request: AdminRequest, now: float) -> AdminAnswer:
-    """Carries out a request, within `Store.batch`. Nobody may own the delivery's lane meanwhile."""
+    """Carries out a request within `Store.batch`. Nobody may work on the delivery's lane
+    meanwhile.
+    """
     match request:
         case Query():
             return store.queue(request)
@@ -120,7 +123,7 @@ def perform(store: Store, request: AdminRequest, now: float) -> AdminAnswer:
 
 
 def look_up(store: Store, request: HistoryRequest) -> LookedUp | Refused:
-    """Answers what changes nothing, within `Store.batch`."""
+    """Answers a request that changes nothing, within `Store.batch`."""
     match request:
         case HistoryQuery():
             return store.history(request)
@@ -138,7 +141,7 @@ def look_up(store: Store, request: HistoryRequest) -> LookedUp | Refused:
 
 
 def back_up(store: Store, request: Backup) -> BackedUp | Refused | Failed:
-    """Writes a copy of the storage, outside of a transaction."""
+    """Writes a copy of the storage, outside a transaction."""
     file = Path(request.file)
     try:
         store.backup(file)
@@ -163,9 +166,7 @@ def _nothing(error: NothingToSalvage) -> Refused:
 
 
 class AdminSocket:
-    """Listens to the operator. Only the user that the relay runs as can open the socket (its mode
-    is 0600).
-    """
+    """Serves operators. Only the user that the relay runs as can open the socket (mode 0600)."""
 
     def __init__(
         self,
@@ -177,8 +178,9 @@ class AdminSocket:
         config: CurrentConfig,
         relay_status: Callable[[], RelayStatus] | None = None,
     ) -> None:
-        """A lane is changed between two turns of `lanes`, and then has another. `relay_status`
-        tells of the process."""
+        """A lane is changed between two turns of `lanes`, and then gets another turn.
+        `relay_status` returns the state of the process.
+        """
         self._relay_status = relay_status
         self._store = store
         self._transactions = transactions
@@ -192,7 +194,7 @@ class AdminSocket:
         self._connections: set[asyncio.Task[None]] = set()
 
     async def open(self, path: Path) -> None:
-        """Listens at `path`, in a folder that this process holds. Raises OSError."""
+        """Listens at `path`, in a folder that this process has locked. Raises OSError."""
         self._server = await asyncio.start_unix_server(
             self._on_connection, sock=_bound(path), limit=LONGEST_REQUEST
         )
@@ -215,7 +217,7 @@ class AdminSocket:
         connection.add_done_callback(self._connections.discard)
         connection.add_done_callback(
             lambda _: writer.close()
-        )  # also when it was ended before it began
+        )  # even if it was cancelled before it began
 
     async def _serve_connection(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -290,7 +292,9 @@ class AdminSocket:
         return answer
 
     async def _salvage(self, file: Path) -> Salvaged | Refused:
-        """A few cards in each transaction, so that new alerts need not wait for the end."""
+        """Salvages a few cards in each transaction, so that new alerts need not wait for
+        the end.
+        """
         left, total = pieces(file), Salvaged()
         try:
             while some := await asyncio.to_thread(lambda: list(islice(left, _PIECES))):
@@ -315,8 +319,8 @@ def _event_of(answer: Retried | Dropped) -> Event:
 
 
 def _bound(path: Path) -> socket.socket:
-    """A socket that nobody else can open. One that is there already was left by a process that is
-    gone.
+    """A bound socket that nobody else can open. An existing one was left by a process that
+    is gone.
     """
     path.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX)

@@ -1,5 +1,5 @@
-"""Watches the clock on the wall: when it was set, hours follow it, that is said, and the steady
-clock is joined to it again.
+"""Watches the wall clock. If somebody sets it, hours follow it at once, the change is reported, and
+the steady clock is joined to it again.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ from relay.core.event import ClockChanged, Event
 from relay.supervised import Loop
 
 _EVERY = 10.0  # seconds
-_CLOSE = 1.0  # seconds: a nearer look at hours is worth nothing
+_CLOSE = 1.0  # seconds; hours need no more accuracy
 
 
 class ClockWatch:
-    """Compares the two clocks. Where the wall's was set forward, `join` moves the steady one and
-    all that waits by it; where it was set back, the steady one goes slower until both agree. So no
-    wait that a platform asked for ends early, and none lasts for hours. A clock that was set back
-    by more than a day is joined at the next start.
+    """Compares the two clocks. If the wall clock was set forward, `join` moves the steady clock and
+    everything that waits by it; if it was set back, the steady clock runs slower until both agree.
+    So no wait that a platform asked for ends early, and none lasts for hours. A clock that was set
+    back by more than a day is joined at the next start.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class ClockWatch:
         self._loop = Loop("watching the clock failed", self._go_on, emit)
 
     def start(self) -> None:
-        """Begins: a look every ten seconds."""
+        """Starts checking every ten seconds."""
         self._loop.start()
 
     async def stop(self) -> None:
-        """Ends it."""
+        """Stops."""
         await self._loop.stop()
 
     async def _go_on(self) -> None:
@@ -52,12 +52,12 @@ class ClockWatch:
             await asyncio.sleep(_EVERY)
 
     async def look(self) -> None:
-        """Takes the clocks as they are now; tells when they parted by more than PARTED seconds, or
-        are joined again. Raises StoreError where what waits cannot be moved now.
+        """Compares the clocks once; reports when they part by more than PARTED seconds, or are
+        joined again. Raises StoreError if what waits cannot be moved now.
         """
         known, ahead = self._config.current.wall_ahead, self._wall() - self._steady()
         left = self._steady.ahead
-        if left and abs(ahead + left) <= PARTED:  # it catches up as it should
+        if left and abs(ahead + left) <= PARTED:  # it is catching up as it should
             if abs(ahead - known) > _CLOSE:
                 self._config.part_clocks(ahead)
             return

@@ -1,5 +1,5 @@
-"""Escalates what nobody takes: when a step is due, its cards owe a reply that rings, or another
-receiver gets the alerts.
+"""Escalates alerts that nobody takes: when a step is due, its cards owe a reply that rings, or
+another receiver gets the alerts.
 """
 
 import asyncio
@@ -35,20 +35,20 @@ from relay.store.protocol import NewPayload, Store
 from relay.store.writer import Transactions
 from relay.supervised import Loop
 
-_TICK = 1.0  # seconds between looks at what is due
-_MUTED = 30.0  # seconds until a muted alert is looked at again
-_MOST = 500  # clocks of one look
+_TICK = 1.0  # seconds between checks of what is due
+_MUTED = 30.0  # seconds until a muted alert is checked again
+_MOST = 500  # clocks in one check
 
 
 class _Round(Struct, frozen=True):
-    """What a look came to: lanes that have work now, and the receivers whose steps were done."""
+    """The result of a check: lanes that have work now, and the receivers whose steps were done."""
 
     lanes: tuple[LaneKey, ...] = ()
     escalated: tuple[str, ...] = ()
 
 
 class Escalations:
-    """Looks at the clocks, in one transaction each time."""
+    """Checks the clocks, in one transaction each time."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Escalations:
             await asyncio.sleep(_TICK)
 
     async def round(self) -> None:
-        """One look at the present time; it costs nothing where nothing escalates."""
+        """One check at the present time. It costs nothing if nothing escalates."""
         config, now = self._config.current, self._clock()
         if not config.acting.escalations:
             return
@@ -94,8 +94,8 @@ class Escalations:
 
 
 def escalate(store: Store, config: ActiveConfig, now: float) -> _Round:
-    """Carries out what is due by now, inside `Store.batch`. A chat is told once a minute, of up to
-    ten groups.
+    """Carries out what is due by now, within `Store.batch`. A chat is told at most once a minute,
+    of up to ten groups.
     """
     by_receiver: dict[str, list[DueClock]] = {}
     for each in store.acting.clocks_due(now, _MOST):
@@ -107,7 +107,7 @@ def escalate(store: Store, config: ActiveConfig, now: float) -> _Round:
 
 
 class _Work:
-    """One look under way."""
+    """One check under way."""
 
     def __init__(self, store: Store, config: ActiveConfig, now: float) -> None:
         self._store = store
@@ -117,7 +117,7 @@ class _Work:
         self.escalated: list[str] = []
 
     def receiver(self, receiver: str, found: list[DueClock]) -> None:
-        """What is due of one receiver, in groups of the same card."""
+        """Carries out what is due for one receiver, in groups of the same card."""
         acting = self._store.acting
         lanes = [target.lane for target in self._config.routing.targets.get(receiver, ())]
         next_at = max(map(acting.escalated_at, lanes), default=0.0) + LANE_GAP
@@ -143,7 +143,7 @@ class _Work:
             acting.keep_escalated(lane, self._now)
 
     def _at_present(self, each: DueClock) -> EscalationClock | None:
-        """The clock, if it goes on; else it is kept as it is now."""
+        """The clock, if it goes on; otherwise it is stored in its present state."""
         acting, clock, card, now = self._config.acting, each.clock, each.card, self._now
         plan = acting.escalations.get(clock.receiver)
         if plan is None or card is None:
@@ -151,7 +151,7 @@ class _Work:
             return None
         known = self._store.acting.known(clock.source, [clock.alert])
         taken = known.takes.get(clock.alert)
-        # A take that was asked again stands for nothing until its holder presses once more.
+        # A take whose holder was asked again does not count until the holder presses once more.
         if taken is not None and taken.ended_at is None and not (clock.stopped or clock.asked):
             clock = happened(clock, "taken", taken.since)
         if clock.alert in known.suppressed and clock.stopped == "":
@@ -173,7 +173,7 @@ class _Work:
         return target is not None and hours_of(card, target, self._config, self._now).muted
 
     def _speaks(self, group: list[DueClock]) -> bool:
-        """Something of it is to be said in the receiver's own chats."""
+        """Whether something about the group is to be said in the receiver's own chats."""
         plan = self._config.acting.escalations[group[0].clock.receiver]
         return any(
             said_of(each.clock, what, "", self._now) is not None
@@ -182,7 +182,7 @@ class _Work:
         )
 
     def _carry_out(self, group: list[DueClock], others: tuple[str, ...], *, silent: bool) -> None:
-        """`silent`: another group's message names this one."""
+        """Carries out the steps of a group. `silent`: another group's message names this one."""
         now, store = self._now, self._store
         plan = self._config.acting.escalations[group[0].clock.receiver]
         goes_to: dict[str, list[DueClock]] = {}
@@ -208,7 +208,9 @@ class _Work:
         return taken.holder.name if taken else ""
 
     def _deliver(self, receiver: str, clocks: list[DueClock]) -> None:
-        """Ordinary deliveries: the cards there have the same buttons and end by themselves."""
+        """Makes ordinary deliveries: the cards there have the same buttons and end by
+        themselves.
+        """
         card = clocks[0].card
         plan = self._config.acting.escalations[clocks[0].clock.receiver]
         targets = self._config.routing.targets.get(receiver, ())
@@ -226,7 +228,7 @@ class _Work:
             msgspec.json.encode(told),
             self._now,
             ways,
-            last=False,  # it says nothing of other alerts of the group in other chats
+            last=False,  # it tells nothing about other alerts of the group in other chats
             notification=told,
             generation=self._config.generation,
         )
@@ -234,7 +236,7 @@ class _Work:
 
 
 def _name(card: Card | None) -> str:
-    """A group in the line of another one."""
+    """The name of a group in another group's line."""
     entry = card.entries[0] if card and card.entries else None
     if entry is None:
         return ""

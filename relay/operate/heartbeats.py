@@ -1,5 +1,5 @@
-"""Watches heartbeats: one that is lost is told on its receiver, with sound, and so is its return;
-while all is well an address outside gets a GET.
+"""Watches heartbeats: the loss of one is told to its receiver, with a sound, and so is its return.
+While all is well an outside address gets a GET.
 """
 
 import asyncio
@@ -32,26 +32,26 @@ from relay.platforms.http import NoAnswer, Request
 from relay.store.writer import Transactions
 from relay.supervised import Loop
 
-_OFTEN, _SELDOM = 1.0, 15.0  # seconds between looks
+_OFTEN, _SELDOM = 1.0, 15.0  # seconds between checks
 _PING_WAITS = 5.0
 _MOST_REFUSED = 10_000
 
 
 class HeartbeatStore(Protocol):
-    """What the durable state does for heartbeats."""
+    """The part of the store that heartbeats use."""
 
     def beats(self) -> tuple[Beat, ...]:
-        """All that are known."""
+        """All known heartbeats."""
 
     def keep_beat(self, beat: Beat) -> None:
-        """Keeps it."""
+        """Stores the heartbeat."""
 
     def forget_beat(self, beat: Beat) -> None:
-        """It is configured no more."""
+        """Removes a heartbeat that is no longer configured."""
 
 
 class Heartbeats:
-    """Notices a silence."""
+    """Notices missing heartbeats."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class Heartbeats:
         post: Callable[[Notification, str], Awaitable[None]],
         look: Callable[[str], Awaitable[Poll | None]],
     ) -> None:
-        """`post` tells a notification to a receiver; `look` asks the Alertmanager of a source what
-        it suppresses (None: nothing is known).
+        """`post` sends a notification to a receiver; `look` asks the Alertmanager of a source what
+        it suppresses (None: unknown).
         """
         self._store = store
         self._transactions = transactions
@@ -82,13 +82,15 @@ class Heartbeats:
         self._loop = Loop("heartbeats failed", self._go_on, emit)
 
     def on_event(self, event: Event) -> None:
-        """Payloads that we refused with 503 are missing through our own fault."""
+        """Counts payloads that the relay refused with 503, since they may explain a missing
+        beat.
+        """
         if isinstance(event, Answered) and event.code == 503:
             source = event.path.strip("/").removeprefix("alerts").strip("/")
             self._refused.append((self._clock(), source))
 
     def start(self) -> None:
-        """From now on we listen."""
+        """Starts. Deadlines count from now at the earliest."""
         self._up_since = self._clock()
         self._loop.start()
 
@@ -104,7 +106,7 @@ class Heartbeats:
             await asyncio.sleep(min(max(min(spans, default=_SELDOM) / 10, _OFTEN), _SELDOM))
 
     async def round(self) -> None:
-        """One look at the present time."""
+        """One check at the present time."""
         acting, now = self._config.current.acting, self._clock()
         beats = await self._transactions.run_unsynced(self._store.beats)
         if not acting.heartbeats and not beats:
@@ -151,7 +153,9 @@ class Heartbeats:
         self._emit(Noted("warning", "heartbeat is lost", values))
 
     async def _suppressed(self, config: HeartbeatConfig, beat: Beat) -> Suppressed | None:
-        """A silence on the alert itself is another thing than its absence."""
+        """What suppresses the heartbeat's alert in Alertmanager, if anything: then it is there and
+        only not notified.
+        """
         poll = await self._look(config.source)
         for alert in poll.suppressed if poll else ():
             values = tuple(alert.labels.get(label, "") for label in config.by)
@@ -164,7 +168,7 @@ class Heartbeats:
         return sum(1 for at, each in self._refused if at > since and each == source)
 
     def _ping(self, config: HeartbeatConfig, beats: tuple[Beat, ...], now: float) -> None:
-        """Beside everything else: whoever is asked must not hold us up."""
+        """Sends the ping in a task of its own, so that a slow answer delays nothing."""
         last = self._pinged.get(config.name, 0.0)
         if config.ping_url is None or not may_ping(config, beats, last, now, well=True):
             return

@@ -1,5 +1,5 @@
-"""Housekeeping: once a minute, deliveries that are too old expire, and finished work that is old
-enough is forgotten.
+"""Housekeeping: once a minute old deliveries expire, and finished work is forgotten when it is old
+enough.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from relay.supervised import Loop
 
 PERIOD = 60.0  # seconds
 GRACE = (
-    600.0  # seconds of this run before anything expires: a chat gets its chance after a long stop
+    600.0  # seconds of this run before anything expires: after a long stop each chat is tried first
 )
 _PURGED_AT_ONCE = 200
-SHARE = 0.25  # of what the storage may hold: the payloads that wait for one receiver in one chat
+SHARE = 0.25  # of the storage: what payloads may use that wait for one receiver in one chat
 
 
 class Housekeeping:
-    """Keeps the storage tidy while the relay runs."""
+    """Expires and purges while the relay runs."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Housekeeping:
         self._loop = Loop("housekeeping failed", self._go_on, emit)
 
     def start(self) -> None:
-        """Begins: a round a minute."""
+        """Starts: a round a minute."""
         self._loop.start()
 
     async def stop(self) -> None:
-        """Ends it between two transactions."""
+        """Stops between two transactions."""
         await self._loop.stop()
 
     async def _go_on(self) -> None:
@@ -76,8 +76,8 @@ class Housekeeping:
         )
 
     async def _expire(self, lane: LaneKey, owner: str, before: float) -> None:
-        """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or
-        under an old name.
+        """Expires what the owner has on the lane: under its own name, as copies for a fallback, or
+        under a former name.
         """
         expire = partial(self._store.expire, lane, owner, before, self._clock())
         self._tell(lane, await self._transactions.run(expire))

@@ -51,7 +51,7 @@ _LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
-_LEVEL_NAMES = {logging.WARNING: "WARN"}  # as Go's slog, and so Alertmanager, writes it
+_LEVEL_NAMES = {logging.WARNING: "WARN"}  # Go's slog, and so Alertmanager, writes it like this
 _FRAMES = 4
 _ENDED: dict[Settlement, Level] = {"delivered": "info", "expired": "warning", "dead": "warning"}
 _SHORTEST_SECRET = 8
@@ -64,17 +64,18 @@ _LEAKS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(://)[^/\s@\"']+@"), r"\1<secret>@"),
 )
 
-# What each of them has: most values have none of it.
+# Each secret that is masked contains one of these; most values do not.
 _MAY_LEAK = re.compile(r"\d{6}|/bot\d|/webhooks/|://")
 
 
 def setup(level: Level, form: Form, stream: TextIO | None = None) -> None:
-    """Sends all logs of the process to `stream` (standard error), libraries' from warnings up.
+    """Sends all logs of the process to `stream` (standard error), those of libraries from warnings
+    up.
 
-    All that looks like a bot token, a webhook path or the credentials in an address is masked, as
-    is what `hide` names.
+    Everything that looks like a bot token, a webhook path or credentials in an address is masked,
+    and so are the texts given to `hide`.
     """
-    # No line says where it comes from, and each record would look for it.
+    # No line names its place in the code, and finding it costs time for each record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = _Rounds(stream or sys.stderr)
     handler.setFormatter(_Line(form))
@@ -85,21 +86,22 @@ def setup(level: Level, form: Form, stream: TextIO | None = None) -> None:
 
 
 def hide(secrets: Iterable[Secret]) -> None:
-    """Masks these texts too from now on, wherever they appear; the earlier ones stay masked. Those
-    that are shorter than a word is long are left to the patterns."""
+    """Masks these texts too from now on, wherever they appear; earlier ones stay masked. Texts
+    shorter than a word are left to the patterns.
+    """
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, _Line):
             handler.formatter.hide(secrets)
 
 
 def on_event(event: Event) -> None:
-    """Writes the event, at the level that its kind deserves. One that nobody reads costs no more
-    than to find its level.
+    """Writes the event at the level of its kind. If nobody reads that level, it costs no more than
+    finding the level.
     """
     level = _LEVELS[_level(event)]
     if _log.isEnabledFor(level):
         message, values = _told(event)
-        # As `_log.log` does it, but nobody reads which line of ours wrote it.
+        # As `_log.log` does it, without finding the line of code that wrote it.
         record = logging.LogRecord(_log.name, level, "", 0, message, None, None)
         record.values = values
         _log.handle(record)
@@ -140,7 +142,7 @@ def _level(event: Event) -> Level:
 
 
 def _told(event: Event) -> tuple[str, Pairs]:
-    """The message and the values of its line."""
+    """The message and the values of the event's line."""
     match event:
         case Answered(peer=peer) | RequestRefused(peer=peer):
             message = "webhook answered" if isinstance(event, Answered) else "request refused"
@@ -186,7 +188,9 @@ def _told_of_people(
         case Heard():
             return "update heard", _fields(event)
         case BotListens(listens=listens):
-            return ("bot listens" if listens else "bot hears nothing"), _fields(event, "listens")
+            return ("bot listens" if listens else "bot receives no updates"), _fields(
+                event, "listens"
+            )
         case EscalationSettled():
             return "nobody took it, escalating", _fields(event)
         case PressAnswered():
@@ -207,7 +211,7 @@ def _told_of_machine(event: StorageDamaged | StorageLost | ClockChanged) -> tupl
 
 
 def _fields(event: Event, *hidden: str) -> Pairs:
-    """The event's own fields, without the hidden and the empty ones."""
+    """The event's fields, without hidden and empty ones."""
     fields = [(name, getattr(event, name)) for name in _names(type(event), hidden)]
     return tuple(
         [
@@ -302,9 +306,7 @@ class _Line(logging.Formatter):
 
 
 def _error(record: logging.LogRecord) -> Pairs:
-    """What was raised and the innermost frames it came through: a traceback that fits on the
-    line.
-    """
+    """The exception and the innermost frames: a traceback that fits on the line."""
     if record.exc_info is None or record.exc_info[1] is None:
         return ()
     error = record.exc_info[1]
@@ -323,7 +325,7 @@ def _rounded(value: Value) -> Value:
 
 
 def _plain(value: Value) -> str:
-    """A value as logfmt has it."""
+    """A value in logfmt."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -348,8 +350,8 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
 
 def _escape(char: str) -> str:
-    """As Go quotes it: what cannot be printed (controls, line and direction marks, lone surrogates)
-    as its number.
+    """A character that cannot be printed (controls, line and direction marks, lone surrogates) as
+    its number, in Go's form.
     """
     named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
     code = ord(char)

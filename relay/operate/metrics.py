@@ -1,5 +1,5 @@
-"""The metrics: events are counted as they come; deliveries, and which chats are down, the store
-says at each scrape.
+"""The metrics: events are counted as they come; the counts of deliveries and the chats that are
+down come from the store at each scrape.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -57,9 +57,9 @@ Chat = tuple[Platform, str]
 
 
 class ReplicaStatus(Struct, frozen=True):
-    """One of several processes on a PostgreSQL: how many lanes it holds, how often it lost one,
-    whether the database answers, how safe a commit is (empty: not known, or another tells it), and
-    how many payloads wait in its spool (None: it has none).
+    """The state of one of several processes on a PostgreSQL: how many lanes it holds, how often it
+    lost one, whether it reaches the database, how safe a commit is (empty: unknown, or another
+    process reports it), and how many payloads wait in its spool (None: it has none).
     """
 
     leases: int
@@ -73,8 +73,8 @@ class Metrics:
     """Every metric of docs/operating.md. No label value comes from a payload."""
 
     def __init__(self) -> None:
-        """All series whose labels are known beforehand stand at 0."""
-        # The `_created` series double a scrape, and Prometheus does not use them.
+        """Sets all series whose labels are known beforehand to 0."""
+        # The `_created` series double the size of a scrape, and Prometheus does not use them.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library annotates no result
         self._registry = CollectorRegistry()
         self._chats: frozenset[Chat] = frozenset()
@@ -100,7 +100,7 @@ class Metrics:
         self._discarded = self._counter(
             "alerts_discarded", "Alerts that reached only receivers without entries.", "receiver"
         )
-        # `labels` checks and formats its values each time: children that every request needs are
+        # `labels` checks and formats its values each time, so children that every request needs are
         # kept.
         self._by_code = {code: self._requests.labels(code) for code in _CODES}
         self._firing = self._alerts.labels("firing")
@@ -173,8 +173,8 @@ class Metrics:
         self, chats: Iterable[Chat], templates: Iterable[str] = (), discarding: Iterable[str] = ()
     ) -> None:
         """Takes the (platform, receiver) pairs and templates of a configuration, and the receivers
-        that discard: new series start at nothing failed, those of receivers that are gone end, the
-        others go on."""
+        that discard: new series start at 0, those of receivers that are gone end, the others go on.
+        """
         for receiver in discarding:
             self._discarded.labels(receiver)
         wanted = frozenset(chats)
@@ -190,8 +190,8 @@ class Metrics:
             self._template_failures.labels(template)
 
     def on_event(self, event: Event) -> None:
-        """Counts what happened. Deliveries and the chats that are down are not: the store knows
-        them, durably.
+        """Counts an event. Deliveries and the chats that are down are not counted here: the store
+        has them, durably.
         """
         match event:
             case RequestRefused(code):
@@ -262,10 +262,10 @@ class Metrics:
         heard: Mapping[str, float] | None = None,
         replica: ReplicaStatus | None = None,
     ) -> bytes:
-        """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it
-        does not name, and the chats are up but those that are `refusing`. `heard` is when each
-        heartbeat was heard last, Unix seconds. Without a balance another replica tells of what is
-        in the storage: a series that began at 0 here would rise by all of it when this one does.
+        """One scrape in Prometheus' text format. Deliveries are counted by `balance`, 0 for a chat
+        that it does not name; chats are up except those in `refusing`. `heard` is when each
+        heartbeat last arrived, Unix seconds. Without a balance another replica reports what the
+        storage has: a series that began at 0 here would rise by all of it when this replica does.
         """
         if balance is None:
             return generate_latest(_Scrape(self._registry, (), {}, {}, replica))
@@ -279,7 +279,7 @@ class Metrics:
 
 
 class _Scrape(Collector):
-    """The registry's metrics, then those of what the store knows."""
+    """The registry's metrics, followed by those from the store."""
 
     def __init__(
         self,
@@ -304,7 +304,7 @@ class _Scrape(Collector):
 def _destinations(up: Mapping[Chat, bool]) -> Metric:
     gauge = GaugeMetricFamily(
         f"{_PREFIX}_destination_up",
-        "0 while a chat refuses messages, or got nothing it is owed for ten minutes, else 1.",
+        "0 while a chat refuses messages, or has not got its deliveries for ten minutes, else 1.",
         labels=_CHAT,
     )
     for chat, is_up in up.items():
@@ -313,7 +313,7 @@ def _destinations(up: Mapping[Chat, bool]) -> Metric:
 
 
 def _replica(told: ReplicaStatus | None) -> Iterator[Metric]:
-    """What one process of several tells of itself; nothing where there is only one."""
+    """The metrics of one of several processes; nothing if there is only one."""
     if told is None:
         return
     leases = GaugeMetricFamily(

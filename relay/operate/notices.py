@@ -31,7 +31,8 @@ _Key = tuple[str, str]
 
 class Notices:
     """Turns events into notifications of the relay's own. `post` delivers one to the receiver of
-    notices; `refusing` gives the receivers with a chat that is down now."""
+    notices; `refusing` returns the receivers with a chat that is down now.
+    """
 
     def __init__(
         self,
@@ -48,21 +49,21 @@ class Notices:
         self._emit = emit
         self._waiting: asyncio.Queue[Notice | None] = asyncio.Queue(
             _MOST_WAITING
-        )  # None: only look
+        )  # None: only check
         self._open: dict[_Key, tuple[Notice, float, float]] = {}
         self._loop = Loop("notices failed", self._go_on, emit)
 
     def on_event(self, event: Event) -> None:
-        """Takes an event; never waits, and forgets the notice when too many wait already."""
+        """Takes an event. Never waits, and drops the notice if too many wait already."""
         if isinstance(event, Accepted) or (isinstance(event, Answered) and event.code == 200):
-            return  # the most frequent ones
+            return  # the most frequent events
         notice = notice_of(event)
         if (notice is not None or isinstance(event, ChatChanged)) and not self._waiting.full():
             self._waiting.put_nowait(notice)
 
     def start(self, cards: Iterable[Card]) -> None:
-        """Begins to post. What an earlier run told by these cards is over as if this one had told
-        it now.
+        """Begins to post. The notices that an earlier run told by these cards end as if this run
+        had told them now.
         """
         for card in cards:
             notice = notice_of_card(card)
@@ -75,7 +76,7 @@ class Notices:
         self._loop.start()
 
     async def stop(self) -> None:
-        """Ends it; what still waits is dropped: its cause stands in the log."""
+        """Stops. Notices that still wait are dropped: their causes are in the log."""
         await self._loop.stop()
 
     async def _go_on(self) -> None:
@@ -101,7 +102,7 @@ class Notices:
             )
 
     async def check(self) -> None:
-        """Tells which chats are down and which are no longer, and ends the notices that nothing
+        """Reports chats that are down and chats that no longer are, and ends notices that nothing
         renewed for an hour.
         """
         with suppress(StoreError):
@@ -120,7 +121,9 @@ class Notices:
                 )
 
     async def _compare(self, refusing: Iterable[Refusing]) -> None:
-        """A chat is mended as well by another one in its place, of which nobody tells."""
+        """Compares the chats that are down with those reported. A chat also counts as mended when
+        another one took its place, for which there is no event.
+        """
         down = [chat_down(each) for each in refusing]
         for notice in down:
             await self.post_once(notice)

@@ -1,5 +1,5 @@
-"""Reads of the store that grow with what it holds, kept to a small share of the time of its one
-thread, which is everybody's.
+"""Paces the reads whose cost grows with the contents of the store, so that they take a small share
+of its one thread.
 """
 
 import asyncio
@@ -10,12 +10,12 @@ from typing import TypeVar
 from relay.store.writer import Transactions
 
 T = TypeVar("T")
-_REST = 19  # times as long as a read took: it has a twentieth of the thread's time
+_REST = 19  # times the length of a read; reads get a twentieth of the thread's time
 _LONGEST_REST = 5.0  # seconds
 
 
 class Paced:
-    """One read at a time, each as new as its caller; who asks too soon waits."""
+    """One read at a time, begun after its caller asked; a caller who asks too soon waits."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -23,7 +23,7 @@ class Paced:
         self._free_at = 0.0
 
     async def run(self, read: Callable[[], T]) -> T:
-        """What `read` gives, when it is its turn. Raises StoreError."""
+        """The result of `read`, at its turn. Raises StoreError."""
         took = 0.0
 
         def timed() -> T:

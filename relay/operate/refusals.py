@@ -1,5 +1,5 @@
-"""Refused requests, recorded for the history: a batch at a time, beside the answers, which never
-wait for it.
+"""Records refused requests for the history: in batches, beside the answers, which never wait for
+it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _LONGEST = 200  # characters of a source, a reason or an address
 
 
 class Refusals:
-    """Listens to events, and keeps the newest of what waits to be written."""
+    """Listens to events, and keeps the newest that wait to be written."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Refusals:
         self._loop = Loop("keeping refusals failed", self._go_on, emit)
 
     def on_event(self, event: Event) -> None:
-        """Takes an event; never waits."""
+        """Takes an event. Never waits."""
         if (
             isinstance(event, Answered | RequestRefused)
             and event.code in CODES
@@ -52,7 +52,7 @@ class Refusals:
         self._loop.start()
 
     async def stop(self) -> None:
-        """Writes what waits, if the storage takes it, and ends."""
+        """Writes what waits, if the storage accepts it, and stops."""
         await self._loop.stop()
         await self.write()
 
@@ -62,7 +62,9 @@ class Refusals:
             await self.write()
 
     async def write(self) -> None:
-        """Writes what waits. What a failing storage does not take now is written with the next."""
+        """Writes what waits. What a failing storage does not accept now is written with the next
+        batch.
+        """
         refusals = tuple(self._waiting)
         if not refusals:
             return
@@ -74,6 +76,6 @@ class Refusals:
 
 
 def _source(path: str) -> str:
-    """The source that the path of a webhook names."""
+    """The source in the path of a webhook."""
     _, found, source = path.partition("/alerts/")
     return source.strip("/")[:64] if found else ""

@@ -1,5 +1,5 @@
-"""What one of several processes on a PostgreSQL does again and again: it renews its leases, looks
-for lanes that have work, and stands for the duty that one does for all.
+"""The repeated work of one of several processes on a PostgreSQL: it renews its leases, looks for
+lanes that have work, and tries to lead, which is to do what one process does for all.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from relay.supervised import Loop
 if TYPE_CHECKING:  # psycopg may be missing
     from relay.store.postgres.shared import Shared
 
-LOOK_EVERY = 0.5  # seconds between two looks at what is ready
-_RENEWALS = 5  # in the time of a lease
+LOOK_EVERY = 0.5  # seconds between two searches for lanes that have work
+_RENEWALS = 5  # within the duration of a lease
 
 
 class Replica:
-    """Between `start` and `stop` lanes that are ready are given to `wake`, and `lead` and `resign`
-    are called when this process begins and ends to do what one does for all.
+    """Between `start` and `stop` lanes that have work are given to `wake`; `lead` and `resign` are
+    called when this process begins and ends to lead.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class Replica:
         )
 
     def start(self) -> None:
-        """Begins."""
+        """Starts."""
         for loop in self._loops:
             loop.start()
 
     async def stop(self) -> None:
-        """Ends it, and lets another process do what one does for all; `resign` is not called."""
+        """Stops, and lets another process lead; `resign` is not called."""
         await asyncio.gather(*(loop.stop() for loop in self._loops))
         try:
             await self._leases.leave()
-        except StoreError as error:  # it runs out
+        except StoreError as error:  # the lead ends by itself
             self._failed(error)
 
     def _loop(self, failed: str, seconds: float, work: Callable[[], Awaitable[None]]) -> Loop:

@@ -1,4 +1,4 @@
-"""Scrapes of /metrics: what the process counted, with what the storage holds."""
+"""Scrapes of /metrics: the counts of the process, and those of the storage."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from relay.store.protocol import Store, StoreError
 
 
 class Scrapes:
-    """Renders the metrics. Scrapes that come at once, or too soon, share one look into the
+    """Renders the metrics. Scrapes at the same time, or in quick succession, share one read of the
     storage.
     """
 
@@ -40,7 +40,7 @@ class Scrapes:
         self._shared: asyncio.Future[bytes] | None = None
 
     async def render(self, *, leads: bool) -> bytes:
-        """The exposition. What is in the storage is told by the process that leads alone."""
+        """The exposition. Only the process that leads reports the contents of the storage."""
         if self._shared is None:
             self._shared = asyncio.ensure_future(self._render(leads=leads))
             self._shared.add_done_callback(self._ended)
@@ -52,7 +52,7 @@ class Scrapes:
         try:
             self._last = await self._read()
             self._has_read = True
-        except StoreError:  # what was last known holds, or counters would seem to begin anew
+        except StoreError:  # the last known counts stay, or counters would seem to begin anew
             replica = self._replica()
             if replica is None:
                 raise
@@ -73,7 +73,7 @@ class Scrapes:
         return balance, refusing, await self._heard(), durability
 
     async def _heard(self) -> dict[str, float]:
-        """When each heartbeat was heard last; of several of a name, the oldest."""
+        """When each heartbeat last arrived; for several of one name the earliest of these times."""
         heard: dict[str, float] = {}
         if self._config.current.acting.heartbeats:
             for beat in await self._reads.run(self._store.acting.beats):

@@ -1,5 +1,5 @@
-"""Watches the storage folder: what is written to files that somebody removed is gone with the
-process, so it is said at once.
+"""Watches the storage folder: what is written to files that somebody removed is lost with the
+process, so it is reported at once.
 """
 
 import asyncio
@@ -13,7 +13,9 @@ _EVERY = 2.0  # seconds
 
 
 class StorageWatch:
-    """Looks whether the files are still the ones in the folder. `is_there` is how it was then."""
+    """Checks whether the storage's files are still the ones in the folder. `is_there` is the last
+    result.
+    """
 
     def __init__(self, data_dir: DataDir, emit: Callable[[Event], None]) -> None:
         self._data_dir = data_dir
@@ -22,11 +24,11 @@ class StorageWatch:
         self.is_there = True
 
     def start(self) -> None:
-        """Begins: a look every two seconds."""
+        """Starts checking every two seconds."""
         self._loop.start()
 
     async def stop(self) -> None:
-        """Ends it."""
+        """Stops."""
         await self._loop.stop()
 
     async def _go_on(self) -> None:
@@ -35,7 +37,7 @@ class StorageWatch:
             await asyncio.sleep(_EVERY)
 
     def look(self) -> bool:
-        """Whether the files are there; tells when that changed."""
+        """Whether the files are there; reports a change."""
         there = self._data_dir.is_there()
         if there != self.is_there:
             self.is_there = there

@@ -1,6 +1,6 @@
 """One folder for each chat platform: a step becomes a request, a response becomes an outcome. Pure.
 
-`PLATFORMS` is the registry: a line for each. It is given to those who use it.
+`PLATFORMS` is the registry, with a line for each. Whoever uses it gets it as an argument.
 """
 
 from relay.platforms import discord, telegram

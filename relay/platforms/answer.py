@@ -1,6 +1,4 @@
-"""Reading an answer: a row of a platform's table gives its meaning. No body, however odd,
-raises.
-"""
+"""Reads an answer: a row of a platform's table gives its meaning. No body makes it raise."""
 
 import math
 from collections.abc import Callable
@@ -59,11 +57,11 @@ _LONGEST_ID = 20
 
 
 class ErrorRow(Struct, frozen=True):
-    """One kind of answer: how it is recognised, what it comes to and what it means.
+    """One kind of answer: how it is recognised, its outcome and its meaning.
 
-    All that is named must hold: the status within `statuses`, one of `words` in the lower-case
-    description, `code` among `codes`. `own`: True only for the API's own JSON, False only for
-    anything else, None for both.
+    Every given field must match: the status is within `statuses`, one of `words` is in the
+    lower-case description, `code` is among `codes`. `own`: True only for the API's own JSON, False
+    only for anything else, None for both.
     """
 
     outcome: OutcomeKind
@@ -75,7 +73,7 @@ class ErrorRow(Struct, frozen=True):
 
     @property
     def answer(self) -> str:
-        """The answer as the documentation shows it."""
+        """The answer as the documentation writes it."""
         low, high = self.statuses
         status = "any" if (low, high) == (0, 999) else str(low) if low == high else f"{low}-{high}"
         named = " / ".join(f"`{name}`" for name in (*map(str, self.codes), *self.words))
@@ -84,8 +82,8 @@ class ErrorRow(Struct, frozen=True):
 
 
 def between(platform: str) -> tuple[ErrorRow, ...]:
-    """What a proxy or firewall answers in place of the platform of that name: no verdict on a
-    message, a chat or a bot. The rows of the platform's own verdicts follow.
+    """The answers of a proxy or firewall in place of the platform of that name: they say nothing
+    about a message, a chat or a bot. The platform's own rows follow.
     """
     return (
         ErrorRow("Unavailable", "a proxy wants a login", statuses=(401, 401), own=False),
@@ -101,12 +99,12 @@ def between(platform: str) -> tuple[ErrorRow, ...]:
 
 
 def behind(platform: str) -> tuple[ErrorRow, ...]:
-    """The end of a platform's table: what a gateway answers for it, what was taken, and what is no
-    answer of the platform at all.
+    """The end of a platform's table: the answers of a gateway in its place, accepted messages, and
+    answers that are not the platform's at all.
     """
     not_its_own = f"an answer that is not {platform}'s"
     return (
-        ErrorRow("Unknown", f"a gateway did not hear from {platform}", statuses=(504, 504)),
+        ErrorRow("Unknown", f"a gateway got no answer from {platform}", statuses=(504, 504)),
         ErrorRow("Unavailable", f"a gateway could not reach {platform}", statuses=(500, 599)),
         ErrorRow("Delivered", "taken", statuses=(200, 299), own=True),
         ErrorRow("Unknown", not_its_own, statuses=(200, 299)),
@@ -115,8 +113,8 @@ def behind(platform: str) -> tuple[ErrorRow, ...]:
 
 
 class ParsedResponse(Struct, frozen=True):
-    """What of a response decides: `description` is the API's own sentence, empty when the body is
-    not the API's.
+    """The part of a response that decides: `description` is the API's own sentence, empty if the
+    body is not the API's.
     """
 
     status: int
@@ -126,7 +124,7 @@ class ParsedResponse(Struct, frozen=True):
 
 
 def row_of(rows: tuple[ErrorRow, ...], answer: ParsedResponse) -> ErrorRow:
-    """The first row that fits; the last row of a table fits anything."""
+    """The first row that matches. The last row of a table matches everything."""
     words = answer.description.lower()
     return next(row for row in rows if _fits(row, answer, words))
 
@@ -147,8 +145,8 @@ def outcome_of(
     limited: RateLimited,
     moved: str,
 ) -> Outcome:
-    """The row's outcome with what belongs to it. A delivery without an id and a move to no chat are
-    not believed.
+    """The row's outcome with its values. A delivery without an id and a move to no chat do not
+    count.
     """
     why = why_of(row, answer)
     match row.outcome:
@@ -169,15 +167,15 @@ def outcome_of(
 
 
 def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
-    """The outcome for the present address of the lane: an old message of a topic, thread or group
-    that was left is gone, and without a topic or thread only the chat can be down.
+    """The outcome for the present address of the lane: a message in a topic, thread or group that
+    the lane left is gone, and without a topic or thread only the chat can be down.
     """
     left = isinstance(step, Edit | Reply) and (
         step.message.thread or step.message.chat != lane.chat
     )
     match outcome:
         case Moved(chat) if chat == lane.chat:
-            return MessageGone("it stands in the group from before it became a supergroup")
+            return MessageGone("it is in the former group, which became a supergroup")
         case ThreadGone(why) if not lane.thread.isdecimal():
             return MessageGone(why) if left else ChatDown(why)
         case _:
@@ -185,20 +183,20 @@ def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
 
 
 def why_of(row: ErrorRow, answer: ParsedResponse) -> str:
-    """One sentence for people: the meaning, and the platform's own words with stars in place of
-    everything that looks like a secret. The body of another sender is not repeated.
+    """One sentence for people: the meaning, and the platform's own words with everything that looks
+    like a secret masked. The body of another sender is not repeated.
     """
     said = f": {answer.description}" if answer.description else ""
     return mask(f"{row.meaning} ({answer.status}{said})")[:_LONGEST_WHY]
 
 
 def no_answer(answer: NoAnswer) -> Outcome:
-    """Without an answer: unknown once bytes had left, else not taken."""
+    """The outcome without an answer: unknown if bytes had been sent, else not accepted."""
     return Unknown(answer.why) if answer.sent else Unavailable(answer.why)
 
 
 def json_object(body: bytes) -> dict[str, object]:
-    """The body as a JSON object; empty when it is anything else."""
+    """The body as a JSON object; empty if it is not one."""
     try:
         return object_of(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -206,23 +204,23 @@ def json_object(body: bytes) -> dict[str, object]:
 
 
 def object_of(value: object) -> dict[str, object]:
-    """`value` when it is an object, else an empty one."""
+    """`value` if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def text_of(value: object) -> str:
-    """`value` when it is text, else empty."""
+    """`value` if it is a text, else empty."""
     return value if isinstance(value, str) else ""
 
 
 def int_of(value: object) -> int:
-    """`value` when it is a whole number, else 0."""
+    """`value` if it is a whole number, else 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def positive_id(value: object) -> str:
-    """A message's, channel's or thread's id as text; empty when `value` is not a positive number
-    of at most 20 digits.
+    """A message's, channel's or thread's id as text; empty if `value` is not a positive number of
+    at most 20 digits.
     """
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(value)
     return (
@@ -231,10 +229,10 @@ def positive_id(value: object) -> str:
 
 
 def wait_of(asked: object, response: Response) -> float:
-    """How many seconds to wait: as the body asks, else the `retry-after` header (a number or a
-    date), else 5 s.
+    """How many seconds to wait: as the body asks, else as the `retry-after` header (a number or a
+    date) asks, else 5 s.
 
-    Between 1 s and a day, whatever is asked: calls within the time make it longer.
+    At least 1 s and at most a day, whatever is asked: calls before the end would make it longer.
     """
     for seconds in (seconds_of(asked), _header_seconds(response)):
         if seconds is not None:
@@ -243,7 +241,7 @@ def wait_of(asked: object, response: Response) -> float:
 
 
 def seconds_of(value: object) -> float | None:
-    """A number of seconds, also as text; None for anything else."""
+    """A number of seconds, also from a text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -1,5 +1,5 @@
-"""The contract of a platform; one contract test runs over all of them. A platform is a package
-whose `__init__` has all these names; mypy names one that is left out.
+"""The contract of a platform, which one contract test checks for all of them. A platform is a
+package whose `__init__` has all these names; mypy names one that is missing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,27 +33,29 @@ class PlatformContract(Protocol[E, G]):
     ENTRY: type[E]
     """The model of an entry of `NAME_configs` of a receiver."""
     GLOBALS: type[G]
-    """The model of its keys under `global`; `Model` itself when there are none."""
+    """The model of its keys under `global`; `Model` itself if there are none."""
     LIMITS: type[Model]
-    """The model of `limits.NAME`: a key for each of `RATES`, None where the default holds."""
+    """The model of `limits.NAME`: a key for each of `RATES`; None means the default."""
     RATES: Mapping[str, Rate]
-    """The default rates by name, a little under what the platform states."""
+    """The default rates by name, a little below what the platform states."""
     SECRET_KEYS: frozenset[str]
-    """The keys whose values no excerpt of the file may show."""
+    """The keys whose values no excerpt of the file shows."""
     WRITINGS: Mapping[str, Writing]
-    """What templates may be written in, by the words of the configuration; the first is usual."""
+    """The markups of templates, by the words of the configuration; the first is the usual one."""
     IMPORTED: Imported
-    """What an import of alertmanager.yml carries over."""
+    """The keys that an import of alertmanager.yml keeps."""
     SUBSCRIBERS: Entry | None
-    """The entry that chats of subscribers count as having; None where no bot hears people."""
+    """The entry by which the chats of subscribers are configured; None if the platform has no bots
+    that people talk to.
+    """
     ERRORS: tuple[ErrorRow, ...]
-    """Every answer and what it comes to; the first row that fits decides."""
+    """Every answer with its outcome; the first row that matches decides."""
 
     FORM: Form
-    """By how much a message is too large, as `excess`, and which blocks of a template it shows."""
+    """How the platform measures a message, and which blocks of a template it shows."""
 
     def parse_mode(self, entry: E) -> str:
-        """Which of `WRITINGS` the entry's template is in."""
+        """The key of `WRITINGS` for the entry's template."""
         ...
 
     def secret_files(self, entry: E) -> Iterator[str]:
@@ -65,19 +67,21 @@ class PlatformContract(Protocol[E, G]):
         ...
 
     def chats(self, entry: E, common: G, policy: Policy, loc: Loc, reader: EntryReader) -> Chats:
-        """The chats of the entry at `loc`; faults are reported to the reader."""
+        """The chats of the entry at `loc`. Faults are reported to the reader."""
         ...
 
     def refined(self, policy: Policy, entry: E) -> Policy:
-        """The policy with what keys of this platform alone say of messages."""
+        """The policy with the settings that only this platform has."""
         ...
 
     def spell(self, lane: LaneKey) -> str:
-        """A chat for people: on one line, in words of the configuration, nothing secret."""
+        """The name of a chat for people: one line, in words of the configuration, without
+        secrets.
+        """
         ...
 
     def remedy(self, outcome: ThreadGone | ChatDown | BotDown, place: str) -> str:
-        """What the operator can do, with `place` (FILE:LINE) of the entry."""
+        """What the operator can do; `place` is FILE:LINE of the entry."""
         ...
 
     def with_banner(self, message: Message, banner: RichText) -> Message:
@@ -93,63 +97,64 @@ class PlatformContract(Protocol[E, G]):
         *,
         plain: bool = False,
     ) -> Request:
-        """The call that makes `step` show `message`; `plain`: without any style, after it was
+        """The call for `step`, which shows `message`; `plain`: without any style, after it was
         rejected.
 
-        A message that is too large is shortened, so that whatever is sent keeps the platform's
-        limits.
+        A message that is too large is shortened, so that every call keeps the platform's limits.
         """
         ...
 
     def probe(self, endpoint: Endpoint) -> Request:
-        """A call that changes nothing and tells whether the chat can be reached."""
+        """A call that changes nothing and shows whether the chat can be reached."""
         ...
 
     def needs_guild(self, endpoint: Endpoint, step: Step) -> bool:
-        """Whether the step is worth a `probe` first, for the guild (Discord's word for a server)
-        that its answer names.
+        """Whether to probe before the step, for the guild (Discord's word for a server) in the
+        answer.
         """
         ...
 
     def guild_of(self, response: Response | NoAnswer) -> str:
-        """The id of the guild that the answer to a probe names; "-" when it names none."""
+        """The id of the guild in the answer to a probe; "-" if it names none."""
         ...
 
     def needs_kind(self, endpoint: Endpoint) -> bool:
-        """Whether a `probe` has to tell first which buttons messages of the chat can have."""
+        """Whether to probe first, to learn which buttons messages of the chat can have."""
         ...
 
     def kind_of(self, response: Response | NoAnswer) -> str:
-        """What the answer to a probe tells of that, in the platform's word; "-" for nothing."""
+        """What the answer to a probe says about that, in the platform's word; "-" if nothing."""
         ...
 
     def buttons_in(self, lane: LaneKey, kind: str, acting: ActingConfig) -> ButtonsIn:
-        """The buttons that messages of the chat can have; `kind` is empty until it is known."""
+        """The buttons that messages of the chat can have. `kind` is empty until it is known."""
         ...
 
     def message_link(self, ref: MessageRef, guild: str) -> str:
-        """The address of a message for people, or empty where the platform has none. `guild` is the
+        """The address of a message for people, or empty if the platform has none. `guild` is the
         Discord server, once it is known.
         """
         ...
 
     def outcome(self, lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
-        """What an attempt at `step` (None: a probe) came to, by the platform's table `ERRORS`."""
+        """The outcome of an attempt at `step` (None: a probe), by the platform's table `ERRORS`."""
         ...
 
     def budgets(self, endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
-        """The budgets that every call of the lane takes from; `channel` is where its messages were
-        seen to arrive.
+        """The budgets of every call of the lane. `channel` is where its messages were seen to
+        arrive.
         """
         ...
 
     def pace(self, lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:
-        """What the headers of an answer forbid: budget keys, and for how many seconds."""
+        """The blocks that the headers of an answer demand: budget keys, and for how many
+        seconds.
+        """
         ...
 
     def excess(self, message: Message) -> int:
-        """How much too large the message is in its written form, in UTF-16 units or the like; 0
-        when it fits.
+        """By how much the message is too large in its written form, in the platform's unit (UTF-16
+        code units); 0 if it fits.
         """
         ...
 
@@ -158,17 +163,17 @@ class PlatformContract(Protocol[E, G]):
         ...
 
     def squeeze(self, message: Message) -> Message:
-        """The message made to fit, its largest parts shortened: the last resort behind a template's
-        own fitting.
+        """The message made to fit by shortening its largest parts, after a template's own fitting
+        failed.
         """
         ...
 
 
 AnyPlatform = PlatformContract[Any, Any]
 Platforms = Mapping[str, AnyPlatform]
-"""The platforms in use, by the name that stands in the configuration, lanes and metrics."""
+"""The platforms in use, by their names in the configuration, lanes and metrics."""
 
 
 def registry(**platforms: AnyPlatform) -> Platforms:
-    """The platforms by name; mypy names what one of them leaves out of the contract."""
+    """The platforms by name. mypy names members of the contract that one of them lacks."""
     return platforms

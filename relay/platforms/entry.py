@@ -1,4 +1,4 @@
-"""The keys that entries of all platforms share in relay.yml, and the tools with which a platform
+"""The keys that entries of all platforms share in relay.yml, and the means by which a platform
 reads its own keys.
 """
 
@@ -34,16 +34,14 @@ _AS_FILE = ': messages are Jinja2 here, write a template file and name it with "
 
 
 class ByLabel(Model, Generic[T]):
-    """A value that a label of the alert chooses among those named here; `default` is for every
-    other value.
-    """
+    """A value that a label of the alert chooses from a list; `default` is for all other values."""
 
     label: str
-    """The label whose value chooses."""
+    """The label that chooses."""
     allow: Annotated[dict[Text, T], Field(min_length=1)]
-    """Label values and what each chooses."""
+    """Label values, each with the value that it chooses."""
     default: T | None = None
-    """For every other value, and for alerts without the label."""
+    """For all other label values, and for alerts without the label."""
 
 
 def shape(value: object) -> str:
@@ -61,65 +59,69 @@ FileName = Annotated[
 
 
 class TlsConfig(Model):
-    """Alertmanager's `tls_config`, the parts that a chat API may need."""
+    """Alertmanager's `tls_config`: the parts that a chat API may need."""
 
     ca_file: str = ""
-    """Certificates to trust in place of the machine's."""
+    """Certificates to trust instead of the system's."""
     cert_file: str = ""
     """Client certificate; needs `key_file`."""
     key_file: str = ""
     """Key of the client certificate."""
     server_name: str = ""
-    """Name that the server's certificate has to have."""
+    """Name that the server's certificate must have."""
     insecure_skip_verify: bool = False
-    """Believe any certificate."""
+    """Accept any certificate."""
 
 
 class HttpConfig(Model):
-    """Alertmanager's `http_config`: how requests travel."""
+    """Alertmanager's `http_config`: how requests are made."""
 
     advice: ClassVar[dict[str, str]] = {
         "proxy_from_environment": (
             ': the environment is not read, write "proxy_url" where a proxy is needed'
         ),
-        "no_proxy": ': "proxy_url" counts for all requests of an entry: leave it out at those that '
+        "no_proxy": ': "proxy_url" applies to all requests of an entry: leave it out at those that '
         "need none",
         **dict.fromkeys(
             ("basic_auth", "authorization", "oauth2", "http_headers", "bearer_token"),
-            ": the chats take none, remove it",
+            ": the chats' APIs use none, remove it",
         ),
     }
 
     proxy_url: SecretAddress | None = None
-    """Proxy to go through, with its user and password if it wants them."""
+    """Proxy to use, with user and password if it needs them."""
     tls_config: TlsConfig = TlsConfig()
-    """Certificates."""
+    """TLS of the connection."""
     follow_redirects: bool | None = None
-    """No effect here: the chats' APIs redirect nobody."""
+    """No effect here: the chats' APIs do not redirect."""
     enable_http2: bool | None = None
     """No effect here."""
 
 
 class Lifecycle(Model):
-    """Which changes of a card get a reply, and how long a resolved one counts as the same
+    """The changes of a card that get a reply, and how long a resolved card counts as the same
     incident.
     """
 
     reply_joined: bool = True
-    """A line under the card when alerts join."""
+    """A reply when alerts join the card."""
     reply_repeated: bool = True
-    """A line under the card when it fires on."""
+    """A reply when the card is still firing at a repeat."""
     reply_resolved: bool = True
-    """A line under the card when it is over."""
+    """A reply when the card is resolved."""
     reopen_window: Duration | None = None
-    """Fires again within this time: counted as another round (30m)."""
+    """A card that fires again within this time counts as another round of the same incident
+    (30m).
+    """
 
 
 class Mention(Model):
-    """Who is told when a new firing alert matches; a word of `who` alone is told of each."""
+    """Who is mentioned when a new firing alert matches. A single word of `who` means every
+    alert.
+    """
 
     matchers: Matchers
-    """Which alerts."""
+    """The alerts, by matchers."""
     who: Texts = ()
     """Names of `people`, `discord_role:ID`, `discord_user:ID` or `telegram_user:ID`."""
     user: Text | None = None
@@ -127,7 +129,7 @@ class Mention(Model):
     role: Text | None = None
     """Numeric id of a role, on Discord."""
     name: str = ""
-    """What stands for the person or role where a name is shown."""
+    """The name shown in place of the person or role."""
 
 
 def _mention_kind(value: object) -> str:
@@ -140,81 +142,86 @@ MentionOrWord = Annotated[
 
 
 class LinkRewrite(Model):
-    """An address prefix that works inside only, and what stands in its place in messages."""
+    """An address prefix that works only inside, and its replacement in messages."""
 
     match: str
     """Prefix of the address in the alert."""
     replace: Address
-    """What takes its place."""
+    """Its replacement."""
 
 
 class Shared(Model):
-    """What an entry may say, and its receiver for all its entries. An absent key has the default of
-    `Policy`.
+    """Settings of an entry, which its receiver can set for all its entries. A missing key has the
+    default of `Policy`.
     """
 
     fallback: str | None = None
     """Receiver that gets a copy when this chat is gone, or refuses a message in every form."""
     fallback_after: Duration | None = None
-    """The copy is sent as well when the chat could not be told for this long, for whatever reason;
-    off without it."""
+    """A copy is also sent when the chat could not be told for this long, for any reason. Without it
+    there is none.
+    """
     lifecycle: Lifecycle | None = None
-    """Which changes of a card get a reply."""
+    """The changes of a card that get a reply."""
     per: Literal["group", "alert"] | None = None
-    """Whether a card is a group or an alert (group)."""
+    """Whether a card shows a group or a single alert (group)."""
     quiet: Texts | None = None
-    """Time intervals in which messages come without sound."""
+    """Time intervals in which messages make no sound."""
     urgent: Matchers | None = None
-    """Which alerts go first and ring in quiet hours and storms too: by default those whose
-    severity is critical, page, high, error or another word of that weight."""
+    """The alerts that go first, and that ring in quiet hours and storms too: by default those whose
+    severity is critical, page, high, error or another word of that weight.
+    """
     digest_after: Duration | None = None
     """A chat that cannot keep up for this long gets one digest (1m)."""
     late_hold: Duration | None = None
-    """How long what contradicts the present state is held back (45s)."""
+    """How long a report that contradicts the present state is held (45s)."""
     identity_ignores: Texts | None = None
-    """Labels that change while the trouble stays, such as a value or a pod: they tell no alert from
-    another. Over those of `global`."""
+    """Labels that change while the problem stays, such as a value or a pod: another value of them
+    makes no new alert. Replaces those of `global`.
+    """
     stale_after: Duration | None = None
     """A card without news for this long says so (25h)."""
     expire_after: Duration | None = None
-    """What could not be sent for this long is given up and announced (1d)."""
+    """A delivery that could not be sent for this long is given up and reported (1d)."""
     mentions: Many[MentionOrWord] | None = None
-    """Who is told of new firing alerts."""
+    """Who is mentioned for new firing alerts."""
     overflow: Literal["count", "document"] | None = None
-    """What does not fit into a message: counted, or sent along as a document (count)."""
+    """The alerts that do not fit into a message are counted, or sent along as a document
+    (count).
+    """
     link_rewrites: Many[LinkRewrite] | None = None
-    """Addresses that need another form outside."""
+    """Addresses that have another form outside."""
     language: Language | None = None
-    """Language of the built-in words."""
+    """Language of the built-in texts."""
     timezone: Timezone | None = None
-    """Time zone of times that are written out."""
+    """Time zone of written times."""
 
 
 class Entry(Shared):
-    """What the entries of all platforms share."""
+    """Settings of one chat, the same on all platforms."""
 
     advice: ClassVar[dict[str, str]] = {"message": _AS_FILE, "title": _AS_FILE}
 
     send_resolved: bool = True
-    """Whether the end of an incident is told; its card shows it in any case."""
+    """Whether the end of an incident is told. Its card shows it in any case."""
     disable_notifications: bool = False
-    """No sound, ever."""
+    """Never make a sound."""
     template: str | None = None
-    """Name of a template file, among `templates` or built in."""
+    """File name of a template, from `templates` or built in."""
     http_config: HttpConfig | None = None
-    """How requests travel."""
+    """How requests are made."""
 
 
 class Writing(Struct, frozen=True):
-    """What a template is written in, and the built-in one where an entry names none."""
+    """A markup for templates, and the built-in template for entries that name none."""
 
     markup: MarkupName
     template: str
 
 
 class Imported(Struct, frozen=True):
-    """The keys of Alertmanager's own sender that an import carries over: those of an entry, and
-    those of `global`. Both are empty where Alertmanager has no such sender.
+    """The keys of Alertmanager's own sender that an import keeps: those of an entry, and those of
+    `global`. Both are empty if Alertmanager has no such sender.
     """
 
     entry: tuple[str, ...] = ()
@@ -222,8 +229,8 @@ class Imported(Struct, frozen=True):
 
 
 class Chats(Struct, frozen=True):
-    """What an entry leads to: endpoints, each with the alerts that it takes (all when empty), and
-    the bot that hears people there, if there is one.
+    """The chats of an entry: endpoints, each with the matchers of its alerts (none: all), and the
+    bot that people there can talk to, if there is one.
     """
 
     endpoints: tuple[tuple[When, Endpoint], ...]
@@ -231,35 +238,35 @@ class Chats(Struct, frozen=True):
 
 
 class EntryReader(Protocol):
-    """What the configuration lends a platform: where to report faults, and the files that were
-    read. Paths (`loc`) are those of the entry's keys in the file.
+    """The configuration's side for a platform: it takes faults, and has the files that were read.
+    Paths (`loc`) are those of the entry's keys in the file.
     """
 
     def fault(self, loc: Loc, message: str) -> None:
-        """Something is wrong with the value at `loc`."""
+        """Reports a fault of the value at `loc`."""
 
     def lack(self, loc: Loc, message: str) -> None:
-        """Something is missing from the value at `loc`."""
+        """Reports that something is missing from the value at `loc`."""
 
     def warn(self, loc: Loc, message: str) -> None:
-        """Something is doubtful at the key that ends `loc`."""
+        """Reports a doubt about the key at the end of `loc`."""
 
     def secret(
         self, inline: Secret | None, path: str | None, loc: Loc
     ) -> tuple[Secret | None, Loc]:
-        """A secret that stands in the file (at `loc`) or in a file of its own, and the path of the
-        one in use; None, reported, when that file was not read.
+        """The secret that is in the configuration (at `loc`) or in a file of its own, with the path
+        of the one in use. None, reported, if that file was not read.
         """
 
     def secret_file(self, path: str, loc: Loc) -> Secret | None:
-        """What a secret file holds; None, reported, when it was not read."""
+        """The contents of a secret file; None, reported, if it was not read."""
 
     def http(self, config: HttpConfig | None, loc: Loc) -> HttpOptions:
-        """How requests of the entry at `loc` travel."""
+        """How requests of the entry at `loc` are made."""
 
 
 def expand(value: T | ByLabel[T] | None, loc: Loc) -> Iterator[tuple[When, T, Loc]]:
-    """Each value that a label may choose with the condition for it; a fixed value has none."""
+    """Each value that a label may choose, with its condition; a fixed value has none."""
     if value is None:
         return
     if not isinstance(value, ByLabel):

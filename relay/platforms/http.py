@@ -10,12 +10,12 @@ from relay.core.secret import Secret
 
 
 class Request(Struct, frozen=True):
-    """One HTTP request. `url` holds the token, so it is a secret; `name` is the API method, for
+    """One HTTP request. `url` contains the token, so it is a secret; `name` is the API method, for
     metrics and logs.
 
     `body` is encoded as `content_type` says, or empty. `repeatable`: sending it twice changes
     nothing more (an edit). `headers` are added to, or replace, those that the transport sets itself
-    (Discord prescribes a `User-Agent`). `pool` tells apart whose connections it may use: a bot's.
+    (Discord prescribes a `User-Agent`). `pool` names the connections that it may use: a bot's.
     """
 
     verb: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -1,4 +1,4 @@
-"""Addresses of links: which of them a platform takes, and in which spelling."""
+"""Addresses of links: which ones a platform accepts, and in which spelling."""
 
 import re
 from functools import lru_cache
@@ -13,9 +13,9 @@ _MAX_HOST = 253
 
 @lru_cache(maxsize=1024)
 def spelled(address: str) -> str:
-    """`address` as RFC 3986 spells it, or empty when it is not an http or https address of a host.
+    """`address` as RFC 3986 spells it, or empty if it is not an http or https address of a host.
 
-    An address with a user name in it is none: it hides where it leads, and may hold a password.
+    An address with a user name is refused: it hides where it leads, and may contain a password.
     """
     try:
         parts = urlsplit(address)
@@ -41,13 +41,13 @@ def public(address: str) -> bool:
     """Whether a chat app links to the host of a `spelled` address: it has a dot, or is an IPv6
     address.
 
-    Telegram drops other links without a word (td/telegram/LinkManager.cpp of tdlib/td).
+    Telegram drops other links silently (td/telegram/LinkManager.cpp of tdlib/td).
     """
     return bool(address) and bool(_DOTTED.fullmatch(_host(urlsplit(address))))
 
 
 def _host(parts: SplitResult) -> str:
-    """The host, in ASCII, IPv6 in brackets; empty when there is none that can be written."""
+    """The host in ASCII, IPv6 in brackets; empty if there is none."""
     name = parts.hostname or ""
     if "@" in parts.netloc or len(name) > _MAX_HOST:
         return ""

@@ -33,11 +33,11 @@ from relay.core.secret import Secret
 T = TypeVar("T")
 
 
-_FEW = 12  # keys that a fault can list
+_FEW = 12  # keys that a fault lists
 
 
 def _instead(key: str, keys: frozenset[str]) -> str:
-    """The nearest key; where none is near, all of them if they are few."""
+    """The nearest key, as the end of a sentence; if none is near, all of them if they are few."""
     near = nearest(key, keys)
     return near or (f", write one of {', '.join(sorted(keys))}" if len(keys) <= _FEW else "")
 
@@ -49,10 +49,10 @@ class Unknown(Struct, frozen=True):
 
 
 class Model(BaseModel):
-    """What all models share: frozen, strict, no unknown keys; a key without a value counts as
-    absent.
+    """The base of all models: frozen, strict, no unknown keys; a key without a value counts as
+    missing.
 
-    `advice` says more than the nearest name about keys that people are likely to paste.
+    `advice` is for keys that people are likely to paste, where the nearest name does not help.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
@@ -61,7 +61,7 @@ class Model(BaseModel):
     @classmethod
     @cache
     def keys(cls) -> frozenset[str]:
-        """The keys as they are written in the file."""
+        """The keys as the file writes them."""
         return frozenset(info.alias or name for name, info in cls.model_fields.items())
 
     @model_validator(mode="before")
@@ -78,13 +78,13 @@ class Model(BaseModel):
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """`, did you mean "x"?`, or nothing when no name is near."""
+    """`, did you mean "x"?`, or an empty text if no name is near."""
     found = difflib.get_close_matches(name[:100], list(names), 1, 0.6)
     return f", did you mean {quote(found[0])}?" if found else ""
 
 
 def _text(value: object) -> object:
-    """Whole numbers are texts where a text is wanted: nothing is lost in them."""
+    """Whole numbers are accepted as texts, since nothing is lost."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -153,7 +153,7 @@ def _chat_id(value: object) -> int:
 
 
 def _schema(pattern: str, *examples: str) -> WithJsonSchema:
-    """A text of this form (anchored, ECMA 262), for editors and their completion."""
+    """The JSON schema of a text in this form (anchored, ECMA 262), for editors."""
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
 
 

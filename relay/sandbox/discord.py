@@ -1,5 +1,5 @@
-"""A Discord that keeps the webhook API's limits, errors and rate rules; time is an argument,
-nothing is sent anywhere.
+"""A Discord with the webhook API's limits, errors and rate rules. Time is an argument; nothing is
+sent anywhere.
 
 Rules: https://discord.com/developers/docs/resources/webhook and /topics/rate-limits, with the
 figures reported there.
@@ -51,7 +51,7 @@ MAX_FILE = 10 * 1024 * 1024
 
 @dataclass
 class Discord:
-    """Channels and webhooks; all callers share one address.
+    """Channels and webhooks. All callers share one address.
 
     `calls` is every request, `remarks` what a careful client would not have sent.
     """
@@ -86,11 +86,11 @@ class Discord:
         return self.bots[token]
 
     def messages(self, channel_id: int) -> list[Message]:
-        """The messages that stand in a channel and its threads, oldest first."""
+        """The present messages of a channel and its threads, oldest first."""
         return self.channels[channel_id].shows()
 
     def transcript(self, channel_id: int) -> str:
-        """The messages of a channel as plain text, an empty line between them."""
+        """The messages of a channel as plain text, separated by an empty line."""
         return "\n\n".join(
             discord_text.plain(m.shown.content, m.shown.embeds) for m in self.messages(channel_id)
         )
@@ -131,7 +131,7 @@ class Discord:
     def _handle_bot(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes, now: float
     ) -> Reply:
-        """A call of a bot, as that of a webhook which its application owns."""
+        """A call of a bot, handled as that of a webhook which its application owns."""
         try:
             bot = bot_of(self.bots, headers)
             channel, thread = place_of(self.channels, path)
@@ -189,7 +189,7 @@ class Discord:
     def _admit(
         self, method: str, webhook: Webhook, channel: Channel, fault: Fault | None, now: float
     ) -> None:
-        """Count the request, or refuse it with the seconds to wait."""
+        """Counts the request, or refuses it with the seconds to wait."""
         if now < webhook.limited_until:
             raise too_many(webhook.limited_until - now, "user")
         if fault is not None and fault.kind == "429":

@@ -1,4 +1,5 @@
-"""Bots in the local Discord: their calls of channels are those of a webhook that may have buttons.
+"""Bots in the local Discord: their calls to channels are handled as those of a webhook that may
+have buttons.
 
 https://discord.com/developers/docs/resources/message#create-message
 """
@@ -40,7 +41,7 @@ def is_bot_call(path: str) -> bool:
 
 
 def seat(bot: SandboxBot, channel: Channel) -> Webhook:
-    """What stands for the bot in a channel: a webhook of the bot's application."""
+    """The bot's webhook in a channel: one of the bot's application."""
     found = Webhook(bot.user + channel.id, "bot", channel.id, "relay-bot")
     found.application = str(bot.application)
     return found
@@ -56,7 +57,7 @@ def bot_of(bots: Mapping[str, SandboxBot], headers: Mapping[str, str]) -> Sandbo
 
 
 def place_of(channels: Mapping[int, Channel], path: str) -> tuple[Channel, int]:
-    """The channel of a call, and the thread if that is what it names. Raises ApiError."""
+    """The channel of a call, and the thread if the call names one. Raises ApiError."""
     matched = PATH.fullmatch(path)
     number = int(matched["channel"]) if matched else 0
     if number in channels:
@@ -74,7 +75,7 @@ def place_of(channels: Mapping[int, Channel], path: str) -> tuple[Channel, int]:
 
 
 def call_of(path: str, own: Webhook, thread: int, body: bytes) -> BotCall:
-    """The call as the webhook `own` makes it; a forum post has its message inside."""
+    """The call in the form of the webhook `own`. For a forum post the message is inside."""
     matched = PATH.fullmatch(path)
     rest = (matched["rest"] or "") if matched else ""
     query = {"wait": "true", "with_components": "true"}

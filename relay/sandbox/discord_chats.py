@@ -1,6 +1,4 @@
-"""Discord's state: channels with their threads, webhooks, and messages with everything they ever
-showed.
-"""
+"""Discord's state: channels with their threads, webhooks, and messages with all their versions."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +27,7 @@ class Thread:
 
 @dataclass
 class Version:
-    """What a message showed from `at` on: the stored body, and whom it notified (`user:ID`,
+    """The contents of a message from `at` on: the stored body, and whom it notified (`user:ID`,
     `role:ID`, `everyone`).
     """
 
@@ -81,8 +79,8 @@ class Message:
 
 @dataclass
 class Channel:
-    """A text or forum channel, shared by its webhooks: 30 messages and edits a minute, which no
-    header tells of.
+    """A text or forum channel, shared by its webhooks: 30 messages and edits a minute, a limit that
+    no header mentions.
 
     Reports: discord-api-docs issues 367 and 1454; threads are counted apart, a few in some minutes
     (7816).
@@ -101,14 +99,15 @@ class Channel:
     limited_until: float = 0.0
 
     def shows(self) -> list[Message]:
-        """The messages that stand in it and its threads, oldest first."""
+        """The present messages of the channel and its threads, oldest first."""
         return [m for m in self.messages.values() if m.deleted_at is None]
 
 
 @dataclass
 class Webhook:
-    """A webhook made by a person: five requests in two seconds (discord-api-docs issue 367). One of
-    an `application` may have buttons that are pressed."""
+    """A webhook made by a person: five requests in two seconds (discord-api-docs issue 367). With
+    an `application` its messages may have buttons that can be pressed.
+    """
 
     id: int
     token: str
@@ -136,7 +135,7 @@ class Webhook:
 
 
 def snowflake(now: float, number: int) -> int:
-    """An id that sorts by time; `number` tells apart those of one millisecond."""
+    """An id that sorts by time; `number` distinguishes ids of one millisecond."""
     return (int(now * 1000) - EPOCH_MS) << 22 | number & 0xFFF
 
 
@@ -144,7 +143,7 @@ def pings(content: str, allowed: object) -> tuple[str, ...]:
     """Whom `content` notifies under `allowed_mentions`; without it a webhook notifies users.
 
     https://discord.com/developers/docs/resources/message#allowed-mentions-object. Mentions inside
-    code count too: nothing that looks like one may be left to luck. Embeds never notify.
+    code count too, since nothing that looks like one may be left to chance. Embeds never notify.
     """
     rules = allowed if isinstance(allowed, dict) else {"parse": ["users"]}
     found = dict.fromkeys(_mentions(content))
@@ -192,7 +191,7 @@ def message_json(webhook: Webhook, channel: Channel, message: Message) -> JsonOb
 
 
 def iso(moment: float) -> str:
-    """Unix seconds as Discord writes a time."""
+    """Unix seconds in Discord's form."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
 
 

@@ -1,9 +1,8 @@
-"""What Discord checks in a webhook message before it takes it, and the error tree it answers
-otherwise.
+"""Discord's checks of a webhook message, and the error tree of a refusal.
 
 Limits: https://discord.com/developers/docs/resources/webhook and /resources/message. "Characters"
-has no defined unit there; UTF-16 units are counted here, the stricter reading, after white space at
-both ends is trimmed.
+has no defined unit there; UTF-16 code units are counted here, the stricter reading, after white
+space at both ends is trimmed.
 """
 
 from dataclasses import dataclass, field
@@ -55,7 +54,7 @@ class Check:
     tree: JsonObject = field(default_factory=dict)
 
     def fault(self, path: str, code: str, message: str) -> None:
-        """Note a fault at `path`, its parts joined by dots."""
+        """Notes a fault at `path`, whose parts are joined by dots."""
         node = self.tree
         for part in path.split("."):
             child = node.setdefault(part, {})
@@ -79,7 +78,7 @@ class Check:
         return text
 
     def items(self, path: str, value: object, limit: int) -> list[object]:
-        """A list of at most `limit` items; nothing for a missing one."""
+        """A list of at most `limit` items; empty if it is missing."""
         if value is None:
             return []
         if not isinstance(value, list):
@@ -91,13 +90,13 @@ class Check:
         return value
 
     def model(self, path: str, value: object) -> JsonObject:
-        """An object; empty for a missing one."""
+        """An object; empty if it is missing."""
         if value is not None and not isinstance(value, dict):
             self.fault(path, "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")
         return value if isinstance(value, dict) else {}
 
     def whole(self, path: str, value: object, highest: int) -> int | None:
-        """A whole number from 0 to `highest`; None when missing."""
+        """A whole number from 0 to `highest`; None if it is missing."""
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
@@ -110,7 +109,7 @@ class Check:
         return value
 
     def url(self, path: str, value: object) -> str:
-        """An http or https address of at most 2048 characters; empty when missing."""
+        """An http or https address of at most 2048 characters; empty if it is missing."""
         text = self.text(path, value, 2048)
         if not text:
             return ""
@@ -131,8 +130,9 @@ def length(text: str) -> int:
 
 
 def checked(body: JsonObject, *, files: bool, owned: bool = False) -> JsonObject:
-    """The message as Discord stores it: trimmed, known keys that were given. Raises ApiError 50035
-    with the tree. `owned`: an application owns the webhook, so that buttons may be pressed.
+    """The message as Discord stores it: trimmed, with the known keys that were given. Raises
+    ApiError 50035 with the tree. `owned`: an application owns the webhook, so that buttons can be
+    pressed.
     """
     check = Check()
     clean: JsonObject = {"content": check.text("content", body.get("content"), 2000)}
@@ -272,9 +272,7 @@ def _check_mentions(check: Check, value: object) -> None:
 
 
 def _components(check: Check, value: object, *, owned: bool) -> list[object]:
-    """Rows of buttons; a webhook made by a person may carry links alone (docs:
-    resources/webhook).
-    """
+    """Rows of buttons. A webhook made by a person may only have links (docs: resources/webhook)."""
     rows = check.items("components", value, 5)
     for r, row in enumerate(rows):
         buttons = check.items(

@@ -1,4 +1,4 @@
-"""Where a webhook's message goes, and which message a call means: threads, forum posts, own
+"""The place of a webhook's message, and the message that a call means: threads, forum posts, own
 messages.
 """
 
@@ -14,7 +14,7 @@ from relay.sandbox.reply import JsonObject
 
 @dataclass(frozen=True)
 class Request:
-    """One request after its path, query and body were read."""
+    """A request with its path, query and body parsed."""
 
     method: str
     webhook: Webhook
@@ -26,12 +26,12 @@ class Request:
     now: float
 
     def wants(self, name: str) -> bool:
-        """A Boolean of the query, as `true` or `1`."""
+        """A boolean of the query: `true` or `1`."""
         return self.query.get(name, "").lower() in ("true", "1")
 
 
 def message_of(request: Request) -> Message:
-    """The webhook's own message; one in a thread is found only with its `thread_id`."""
+    """The webhook's own message. One in a thread is found only with its `thread_id`."""
     thread = _known_thread(request)
     message = request.channel.messages.get(request.message)
     if message is None or message.deleted_at is not None or message.webhook != request.webhook.id:
@@ -55,8 +55,8 @@ def _known_thread(request: Request) -> Thread | None:
 
 
 def thread_for(request: Request, clean: JsonObject, identity: int) -> int:
-    """The thread a new message goes to, 0 for the channel itself; a forum gets a new post when it
-    is named.
+    """The thread for a new message, 0 for the channel itself. In a forum a named message makes a
+    new post.
     """
     channel = request.channel
     name = str(clean.get("thread_name") or "")
@@ -86,7 +86,7 @@ def thread_for(request: Request, clean: JsonObject, identity: int) -> int:
 
 
 def check_not_empty(body: JsonObject, files: tuple[File, ...]) -> None:
-    """Raise ApiError 50006 for a message with nothing to see."""
+    """Raises ApiError 50006 for a message with nothing to see."""
     embeds = body.get("embeds")
     visible = (
         [e for e in embeds if e.keys() - {"type", "color"}] if isinstance(embeds, list) else []

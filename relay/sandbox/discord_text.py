@@ -48,7 +48,7 @@ FORMS = {
 
 
 def read(markdown: str) -> Styled:
-    """The text that a reader sees, and its styles."""
+    """The text as a reader sees it, with its styles."""
     return join(_blocks(markdown))
 
 
@@ -86,7 +86,7 @@ def _blocks(text: str) -> Iterator[Styled]:
 
 
 def _lines(text: str) -> Styled:
-    """Runs of lines of one kind are read together, so that a style may go over a line's end."""
+    """Reads runs of lines of one kind together, so that a style may extend over a line break."""
     runs: list[tuple[str, list[str]]] = []
     for line in text.split("\n"):
         kind, rest = _kind_of(line, inside=runs[-1][0] if runs else "")
@@ -156,7 +156,7 @@ def _over(inner: Styled, kind: Kind, value: str = "") -> Styled:
 
 
 def _moment(unix: int, form: str) -> str:
-    """A reader's clock is not known here: UTC, said so."""
+    """The time in UTC, with that name: a reader's clock is not known here."""
     try:
         moment = datetime.fromtimestamp(unix, UTC)
     except (ValueError, OverflowError, OSError):

@@ -46,14 +46,14 @@ BAD_REQUEST = Refusal(400, "Bad Request")
 
 @dataclass
 class Fault:
-    """One thing that goes wrong for calls to `target` from `since` to `until`: a chat or webhook
-    id, `*` for all of them, or UPDATES for those by which a bot listens.
+    """A fault for calls to `target` from `since` to `until`: a chat or webhook id, `*` for all of
+    them, or UPDATES for the calls by which a bot receives updates.
 
-    It strikes only calls that hold `text`, of those each `every`-th after the first `after`, and,
-    when `beside` names a chat or webhook, only within `within` seconds after a call to that one.
-    `count` calls at most (None: no end). `seconds`: what a 429 asks to wait, or how late a slow
-    answer comes. `refusal` is how a refused call is answered. Only `slow` and `cut after` let the
-    platform take the call first.
+    It applies only to calls that contain `text`, of those to each `every`-th after the first
+    `after`, and, if `beside` names a chat or webhook, only within `within` seconds after a call to
+    that one. It applies to at most `count` calls (None: no limit). `seconds`: what a 429 asks to
+    wait, or how late a slow answer comes. `refusal` is the answer to a refused call. Only with
+    `slow` and `cut after` the platform carries out the call.
     """
 
     platform: PlatformName
@@ -72,7 +72,7 @@ class Fault:
     calls: int = 0
 
     def concerns(self, platform: PlatformName, target: str, now: float, body: bytes = b"") -> bool:
-        """Whether it strikes a call to `target` at `now`, but for its number."""
+        """Whether it applies to a call to `target` at `now`, apart from its number."""
         here = self.platform == platform and (
             self.target == target or (self.target == "*" and target != UPDATES)
         )
@@ -82,8 +82,8 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The script, each time a fault has struck (when, where, what, whom), and when each chat or
-    webhook was last called.
+    """The script; when, where and how each fault applied; and when each chat or webhook was last
+    called.
     """
 
     script: list[Fault] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Faults:
         beside: str = "",
         within: float = 5.0,
     ) -> Fault:
-        """Script a fault; without `count` and `until` it lasts until `clear`."""
+        """Adds a fault to the script. Without `count` and `until` it lasts until `clear`."""
         fault = Fault(
             platform, target, kind, count, since, until, seconds, refusal, text, after, every,
             beside, within,
@@ -121,7 +121,7 @@ class Faults:
     def take(
         self, platform: PlatformName, target: str, now: float, body: bytes = b""
     ) -> Fault | None:
-        """The first fault that strikes this call, counted; None when all is well."""
+        """The first fault that applies to this call, which is counted; None if there is none."""
         fault = self._first(platform, target, now, body)
         self.called[target] = now
         if fault is not None:
@@ -144,15 +144,13 @@ class Faults:
 
 
 def spoiled(fault: Fault) -> Reply | None:
-    """The answer in place of the platform's when the call is not taken; None when it is taken
-    first.
-    """
+    """The answer in place of the platform's if the call is not carried out; None if it is."""
     match fault.kind:
         case "500":
             return json_reply(500, _failure(fault.platform, 500, "Internal Server Error"))
         case "502":
             return Reply(502, {"Content-Type": "text/html"}, BAD_GATEWAY)
-        case "too large":  # a box in between, which is not the platform
+        case "too large":  # from a proxy, which is not the platform
             return Reply(413, {"Content-Type": "text/html"}, TOO_LARGE)
         case "hang":
             return Reply(504, {}, b"", ending="hang")
@@ -164,7 +162,7 @@ def spoiled(fault: Fault) -> Reply | None:
                 {"Content-Type": "text/html"},
                 b"<html><body>Please log in to the network.</body></html>",
             )
-        case "blocked":  # a firewall in between, which is not the platform
+        case "blocked":  # from a firewall, which is not the platform
             return Reply(
                 403,
                 {"Content-Type": "text/html"},
@@ -177,7 +175,7 @@ def spoiled(fault: Fault) -> Reply | None:
 
 
 def late(fault: Fault, reply: Reply) -> Reply:
-    """The platform's own answer, as a fault that strikes after it was taken lets it arrive."""
+    """The platform's own answer, as it arrives after a fault of a call that was carried out."""
     match fault.kind:
         case "cut after":
             return Reply(reply.status, reply.headers, reply.body, ending="cut")

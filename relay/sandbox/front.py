@@ -1,5 +1,5 @@
-"""Stands before the relay of a demo: passes all on, and keeps the last payload of each group, so
-that it can be posted again when the relay has started anew.
+"""The address of a demo's relay: it passes requests on, and keeps the last payload of each group,
+so that it can be posted again after the relay has started anew.
 """
 
 import json
@@ -16,7 +16,7 @@ _PASSED = ("Content-Type", "Content-Encoding")
 
 
 class Front:
-    """Listens in the relay's place. `relay` is the relay's address now, empty while there is
+    """Listens in the relay's place. `relay` is the relay's present address, empty while there is
     none.
     """
 
@@ -27,7 +27,7 @@ class Front:
         self._session: aiohttp.ClientSession | None = None
 
     async def listen(self, host: str, port: int) -> str:
-        """Starts to answer; returns `HOST:PORT`. Raises OSError."""
+        """Starts to listen; returns `HOST:PORT`. Raises OSError."""
         self._session = aiohttp.ClientSession()
         app = web.Application(client_max_size=_MOST)
         app.router.add_route("*", "/{path:.*}", self._handle)
@@ -52,7 +52,7 @@ class Front:
         return web.Response(status=status, body=body, headers=again)
 
     async def post(self, body: JsonObject, path: str = "/alerts") -> int:
-        """Posts a payload as an Alertmanager does; the status of the answer."""
+        """Posts a payload as Alertmanager does. Returns the status of the answer."""
         data = json.dumps(body).encode()
         status, _ = await self._pass_on("POST", path, data, {"Content-Type": "application/json"})
         return status

@@ -1,5 +1,5 @@
-"""The demo's incident: two teams, five alerts that fire, join, resolve and flap, and a quarter of a
-minute of trouble.
+"""The demo's incident: two teams, five alerts that fire, join, resolve and flap, and fifteen
+seconds of trouble.
 
 It is data: what Alertmanager 0.33 would send, when the platforms fail, and the configuration that
 routes it.
@@ -38,9 +38,7 @@ class Rule(Struct, frozen=True):
 
 
 class ScriptedPost(Struct, frozen=True):
-    """One notification: `at` seconds after the beginning, these of a rule's alerts fire or have
-    ended.
-    """
+    """A notification `at` seconds after the start: these alerts of a rule fire or have ended."""
 
     at: float
     rule: str
@@ -136,7 +134,9 @@ SCRIPTED_FAULTS = (
 
 
 def payload(post: ScriptedPost, began: float) -> JsonObject:
-    """The webhook body of a scripted post of an incident that began at `began` (Unix seconds)."""
+    """The webhook body of a scripted notification of an incident that began at `began` (Unix
+    seconds).
+    """
     rule = RULES[post.rule]
     alerts = [_alert(rule, post, each, began) for each in sorted(post.firing + post.resolved)]
     common = {"alertname": rule.name, **rule.labels}
@@ -159,7 +159,7 @@ def payload(post: ScriptedPost, began: float) -> JsonObject:
 
 
 def set_up_chats(telegram: Telegram, discord: Discord) -> None:
-    """Make the bot, the two groups, the two channels and their webhooks."""
+    """Makes the bot, the two groups, the two channels and their webhooks."""
     telegram.add_bot(TOKEN, "alert_relay_bot")
     telegram.add_chat(DBA, "supergroup", "DBA on call")
     telegram.add_chat(WEB, "group", "Web on call")
@@ -252,7 +252,9 @@ def _annotations(rule: Rule) -> dict[str, str]:
 
 
 def _fired(post: ScriptedPost, each: str) -> float:
-    """When the alert of this post began to fire: the first post that has it since it last ended."""
+    """When the alert of this notification began to fire: at the first one that has it since it last
+    ended.
+    """
     since = None
     for earlier in (other for other in SCRIPT if other.rule == post.rule and other.at <= post.at):
         if each in earlier.firing and since is None:

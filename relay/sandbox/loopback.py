@@ -1,4 +1,4 @@
-"""Keeps a process on this machine: every attempt to reach another address fails."""
+"""Keeps a process on this machine: a connection to any other address fails."""
 
 import ipaddress
 import sys
@@ -7,7 +7,7 @@ _EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 
 
 def stay_on_this_machine() -> None:
-    """From now on to the end of the process, whatever is called."""
+    """Forbids other addresses until the end of the process."""
     sys.addaudithook(_refuse)
 
 
@@ -19,7 +19,7 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def is_here(address: object) -> bool:
-    """Whether an address of a socket is on this machine: loopback, or a path."""
+    """Whether the address of a socket is on this machine: loopback, or a path."""
     return not isinstance(address, tuple) or _is_local(address[0])
 
 

@@ -1,4 +1,4 @@
-"""Multipart bodies: the fields and the files in them."""
+"""Multipart bodies: their fields and files."""
 
 from email.message import Message as MimePart
 from email.parser import BytesParser

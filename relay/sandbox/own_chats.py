@@ -1,5 +1,5 @@
-"""The chats of a configuration in the local Telegram and Discord: every chat id and webhook is a
-chat there, and every call leads there.
+"""The chats of a configuration in the local Telegram and Discord: there is a local one for every
+chat id and webhook, and every call goes there.
 """
 
 from msgspec import Struct
@@ -19,16 +19,16 @@ _FIRST_BOT, _FIRST_CHAT, _FIRST_WEBHOOK = 1_000_001, -1_009_000_000_001, 900_000
 
 
 class OwnChats(Struct, frozen=True):
-    """A configuration that leads to the local chats, and where each of its lanes was before."""
+    """A configuration that leads to the local chats, and the original of each of its lanes."""
 
     active: ActiveConfig
     before: dict[LaneKey, LaneKey]
 
 
 def lead_to_sandbox(active: ActiveConfig, url: str) -> OwnChats:
-    """The configuration with every chat at the sandbox of this address: no secret, proxy or
-    address of the file is left in it, nor what acts on an Alertmanager. Ids that are in files that
-    are not here are made up.
+    """The configuration with every chat in the sandbox at this address. It contains no secret,
+    proxy or address of the file, nor anything that acts on an Alertmanager. Ids in files that are
+    missing are made up.
     """
     numbers = _Numbers()
     before: dict[LaneKey, LaneKey] = {}
@@ -52,7 +52,7 @@ def lead_to_sandbox(active: ActiveConfig, url: str) -> OwnChats:
 
 
 class _Numbers:
-    """Ids that a platform takes for those of the file; made up for what is not a number."""
+    """Ids in the platform's form for those of the file; made up for any that is not a number."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, str], int] = {}
@@ -87,7 +87,7 @@ def _token(bot: str) -> Secret:
 
 
 def set_up(chats: OwnChats, telegram: Telegram, discord: Discord) -> None:
-    """Makes the bots, chats, channels and webhooks of the configuration, in place of all others."""
+    """Makes the bots, chats, channels and webhooks of the configuration, and removes all others."""
     telegram.chats.clear()
     telegram.bots.clear()
     discord.channels.clear()
@@ -118,7 +118,7 @@ def _telegram(lane: LaneKey, title: str, telegram: Telegram) -> None:
 
 
 def _kind(chat: str) -> ChatKind:
-    """By the form of the id: https://core.telegram.org/api/bots/ids."""
+    """The kind of a chat by its id: https://core.telegram.org/api/bots/ids."""
     if chat.startswith("-100"):
         return "supergroup"
     return "group" if chat.startswith("-") else "private"

@@ -9,8 +9,8 @@ from relay.sandbox.styled_text import Kind, Style, Styled, join
 from relay.sandbox.telegram_text import styled
 from relay.sandbox.terminal_text import Line, columns, lines, plain, with_ansi
 
-MARGIN = 4  # the frame at both sides
-Row = tuple[str, str]  # what is drawn, and its characters without colours
+MARGIN = 4  # columns of the frame at both sides
+Row = tuple[str, str]  # a drawn row, and its characters without colours
 
 
 def draw(
@@ -21,11 +21,11 @@ def draw(
     colour: bool = False,
     foot: str = "",
 ) -> str:
-    """The message that an API body asks for, at most `width` columns wide; `foot` stands below it
-    at the right.
+    """The message that an API body asks for, at most `width` columns wide, with `foot` below it at
+    the right.
 
-    `body` is the parsed JSON of sendMessage or editMessageText, or of a webhook message;
-    that of a platform which the sandbox does not have is shown as it is.
+    `body` is the parsed JSON of sendMessage or editMessageText, or of a webhook message. That of a
+    platform which the sandbox does not have is shown as it is.
     """
     inner = width - MARGIN
     match platform:

@@ -53,7 +53,7 @@ def _telegram_message(chat: telegram_chats.Chat, message: telegram_chats.Message
 
 
 def _ephemeral(message: telegram_chats.Ephemeral) -> JsonObject:
-    """A message that one person sees, below all others."""
+    """A message that only one person sees, below all others."""
     return {
         "id": f"e{message.id}",
         "at": message.version.at,

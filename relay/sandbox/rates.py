@@ -14,7 +14,7 @@ class Window:
     _calls: deque[float] = field(default_factory=deque)
 
     def wait(self, now: float) -> float:
-        """Seconds until a call fits; 0.0 when it fits now."""
+        """Seconds until a call fits; 0.0 if it fits now."""
         while self._calls and self._calls[0] <= now - self.per:
             self._calls.popleft()
         if len(self._calls) < self.limit:
@@ -27,7 +27,7 @@ class Window:
 
 @dataclass
 class Bucket:
-    """Discord's published kind: `limit` calls, all given back at once `per` seconds after the
+    """Discord's published kind of limit: `limit` calls, all available again `per` seconds after the
     first.
     """
 
@@ -37,14 +37,14 @@ class Bucket:
     _used: int = 0
 
     def wait(self, now: float) -> float:
-        """Seconds until a call fits; 0.0 when it fits now."""
+        """Seconds until a call fits; 0.0 if it fits now."""
         if now >= self.reset:
             self._used = 0
             self.reset = now + self.per
         return 0.0 if self._used < self.limit else self.reset - now
 
     def take(self) -> None:
-        """Count a call; `wait` was asked before."""
+        """Counts a call that `wait` allowed."""
         self._used += 1
 
     @property
@@ -55,19 +55,17 @@ class Bucket:
 
 @dataclass
 class Flood:
-    """A caller told to wait. Asking again too early makes the wait longer, as Telegram does."""
+    """A caller that was told to wait. Calling too early makes the wait longer, as with Telegram."""
 
     until: float = 0.0
     _retry_after: int = 0
 
     def start(self, wait: float, now: float) -> int:
-        """Forbid calls for `wait` seconds, rounded up to whole ones; returns them."""
+        """Forbids calls for `wait` seconds, rounded up to whole ones, which it returns."""
         self._retry_after = max(1, math.ceil(wait))
         self.until = now + self._retry_after
         return self._retry_after
 
     def again(self, now: float) -> int:
-        """The seconds left for a caller that did not wait, after the wait it was told has been
-        added once more.
-        """
+        """The seconds left for a caller that did not wait, after its wait was added once more."""
         return self.start(self.until - now + self._retry_after, now)

@@ -1,4 +1,4 @@
-"""The answers of a sandbox platform, and its record of every call."""
+"""The answers of a sandbox platform, and its record of all calls."""
 
 import json
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ JsonObject = dict[str, object]
 
 
 class Reply(Struct, frozen=True):
-    """An HTTP answer. `ending` says how it travels: `hang` never sends it, `cut` closes the
-    connection instead.
+    """An HTTP answer. `ending` is how it ends: `hang` never sends it, `cut` closes the connection
+    instead.
 
     `delay` is in seconds.
     """
@@ -24,7 +24,7 @@ class Reply(Struct, frozen=True):
 
 
 class Call(Struct, frozen=True):
-    """One request as the platform saw it: never the token. `target` is the chat or webhook id.
+    """One request as the platform saw it, without the token. `target` is the chat or webhook id.
 
     `early`: it came while the platform had told this caller to wait.
     """
@@ -38,7 +38,7 @@ class Call(Struct, frozen=True):
 
 
 class CallNote(Struct, frozen=True):
-    """Something the platform tolerates and a careful client would not do, such as an unknown
+    """Something that the platform tolerates and a careful client would not do, such as an unknown
     parameter.
     """
 
@@ -48,6 +48,6 @@ class CallNote(Struct, frozen=True):
 
 
 def json_reply(status: int, value: object, headers: Mapping[str, str] | None = None) -> Reply:
-    """`value` as a JSON answer, with the content type both platforms use."""
+    """`value` as a JSON answer, with the content type that both platforms use."""
     body = json.dumps(value, ensure_ascii=False).encode()
     return Reply(status, {"Content-Type": "application/json", **(headers or {})}, body)

@@ -19,12 +19,12 @@ from relay.sandbox.telegram_text import NoParser, Parser
 from relay.sandbox.telegram_updates import TERMINATED, PendingPoll
 
 MAX_BODY = 64 * 1024 * 1024
-STEP = 0.02  # seconds between looks for an update
+STEP = 0.02  # seconds between checks for an update
 SECRET = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 
 
 Control = Callable[[dict[str, str]], Awaitable[None]]
-"""What a button does; it gets the parameters of its address."""
+"""The action of a button; it gets the parameters of its address."""
 _OWN_SITE = ("same-origin", "none")
 
 
@@ -33,7 +33,7 @@ class Sandbox:
     """A running sandbox. `url` is both platforms' API address: `URL/bot...` and
     `URL/api/webhooks/...`.
 
-    `handlers` says where public addresses, such as a webhook needs, lead to on this machine.
+    `handlers` maps public addresses, such as a webhook needs, to addresses on this machine.
     `controls` are the buttons of the page by name, `notes` lines of text above its chats.
     """
 
@@ -49,13 +49,13 @@ class Sandbox:
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def stop(self) -> None:
-        """Close all connections, also those that hang by a fault."""
+        """Closes all connections, also those that hang by a fault."""
         self._closing.set()
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def listen(self, host: str, port: int) -> None:
-        """Start to answer on `host` and `port` (0: a free one)."""
+        """Starts to listen on `host` and `port` (0: a free one)."""
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_get("/", self._page)
         app.router.add_get("/state", self._state)
@@ -80,7 +80,7 @@ class Sandbox:
         )
 
     async def _state(self, request: web.Request) -> web.Response:
-        """What the page shows; 204 when it is still that of `since`."""
+        """The contents of the page; 204 if they are still those of `since`."""
         if request.query.get("since") == str(revision(self.telegram, self.discord)):
             return web.Response(status=204)
         shown = page_state(self.telegram, self.discord)
@@ -89,7 +89,7 @@ class Sandbox:
         )
 
     async def _control(self, request: web.Request) -> web.Response:
-        """A button of the page; another site may not press it."""
+        """Handles a button of the page. Another site may not press it."""
         control = self.controls.get(request.match_info["name"])
         if control is None or request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITE:
             return web.Response(status=404 if control is None else 403)
@@ -110,7 +110,7 @@ class Sandbox:
         return await self._send(request, reply)
 
     async def _hold_poll(self, pending_poll: PendingPoll) -> bool:
-        """Holds a getUpdates until there is an update or its time is over; False when another one
+        """Holds a getUpdates until there is an update or its time is over; False if another one
         ends it.
         """
         until = time.monotonic() + pending_poll.seconds
@@ -119,8 +119,8 @@ class Sandbox:
         return pending_poll.is_latest
 
     async def deliver(self, token: str) -> list[int]:
-        """Posts what a bot's webhook waits for, one after the other, until one is refused; the
-        answers' statuses.
+        """Posts the updates of a bot's webhook, one after the other, until one is refused. Returns
+        the answers' statuses.
         """
         updates, statuses = self.telegram.bots[token].updates, list[int]()
         url = next(
@@ -169,8 +169,8 @@ async def start(
     clock: Callable[[], float] = time.time,
     parser: Parser | None = None,
 ) -> Sandbox:
-    """A sandbox that answers; `clock` gives the Unix time that all its rules go by, `parser` reads
-    markup and links (None: there is no markup).
+    """Starts a sandbox. `clock` gives the Unix time for all its rules, `parser` reads markup and
+    links (None: without markup).
     """
     faults = Faults()
     telegram = Telegram(faults=faults, parser=parser or NoParser())

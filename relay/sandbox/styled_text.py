@@ -1,6 +1,4 @@
-"""Text with styles as a reader sees it: the source of the page, the terminal and the
-transcripts.
-"""
+"""Text with styles as a reader sees it, for the page, the terminal and the transcripts."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -18,7 +16,7 @@ Kind = Literal[
     "quote",
     "fold",
     "link",  # value: address
-    "auto",  # what the app makes clickable by itself: value is Telegram's name for it
+    "auto",  # what the app makes clickable: value is Telegram's name for it
     "time",  # value: UNIX or UNIX:FORMAT
     "mention",
     "heading",  # value: 1 to 3
@@ -43,7 +41,7 @@ class Styled(Struct, frozen=True):
 
 
 def join(parts: Iterable[Styled], between: str = "") -> Styled:
-    """The parts in one, with `between` put between them."""
+    """The parts joined, with `between` between them."""
     text = ""
     styles: list[Style] = []
     for number, part in enumerate(parts):

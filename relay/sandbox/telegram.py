@@ -1,5 +1,5 @@
-"""A Telegram that keeps the Bot API's limits, errors and rate rules; time is an argument, nothing
-is sent anywhere.
+"""A Telegram with the Bot API's limits, errors and rate rules. Time is an argument; nothing is sent
+anywhere.
 
 Rules: https://core.telegram.org/bots/api, https://core.telegram.org/bots/faq and the texts of
 tdlib/telegram-bot-api.
@@ -83,11 +83,11 @@ class Telegram(PeopleChats):
         return bot
 
     def messages(self, chat_id: int) -> list[Message]:
-        """The messages that stand in a chat, oldest first."""
+        """The present messages of a chat, oldest first."""
         return self.chats[chat_id].shows()
 
     def transcript(self, chat_id: int) -> str:
-        """The messages of a chat as plain text, an empty line between them."""
+        """The messages of a chat as plain text, separated by an empty line."""
         return "\n\n".join(m.text for m in self.messages(chat_id))
 
     def handle(
@@ -99,7 +99,7 @@ class Telegram(PeopleChats):
         body: bytes,
         now: float,
     ) -> Reply:
-        """Answer one request at `now` (Unix seconds)."""
+        """Answers one request at `now` (Unix seconds)."""
         matched = PATH.fullmatch(path)
         if matched is None or verb not in ("GET", "POST"):
             return refusal(ApiError(404, "Not Found"))
@@ -118,7 +118,7 @@ class Telegram(PeopleChats):
     def pending_poll(
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
     ) -> PendingPoll | None:
-        """The wait that a request asks for, if it is a getUpdates that does."""
+        """The wait that a request asks for, if it is a getUpdates that waits."""
         matched = PATH.fullmatch(path)
         bot = self.bots.get(matched["token"]) if matched else None
         if matched is None or bot is None or matched["method"].lower() != "getupdates":
@@ -175,7 +175,7 @@ class Telegram(PeopleChats):
 
 
 def refusal(error: ApiError) -> Reply:
-    """The API's answer to a request that it does not carry out."""
+    """The API's answer to a refused request."""
     value: JsonObject = {"ok": False, "error_code": error.code, "description": error.description}
     if error.parameters is None:
         return json_reply(error.code, value)

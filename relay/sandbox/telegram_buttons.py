@@ -1,4 +1,4 @@
-"""Inline keyboards as Telegram takes them (td/telegram/ReplyMarkup.cpp)."""
+"""Inline keyboards as Telegram accepts them (td/telegram/ReplyMarkup.cpp)."""
 
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.telegram_form import ApiError, Form, bad
@@ -17,8 +17,8 @@ ACTIONS = {
 
 
 def keyboard(form: Form) -> JsonObject | None:
-    """The `reply_markup` parameter when it is an inline keyboard with a button. Raises ApiError for
-    a wrong button.
+    """The `reply_markup` parameter if it is an inline keyboard with a button. Raises ApiError for a
+    wrong button.
     """
     value = form.json("reply_markup")
     if value is None:

@@ -1,4 +1,4 @@
-"""Telegram's state: bots, chats and messages with everything they ever showed."""
+"""Telegram's state: bots, chats, and messages with all their versions."""
 
 import math
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ KICKED = {
 
 @dataclass
 class Version:
-    """What a message showed from `at` on. `markup` is its inline keyboard, or None."""
+    """The contents of a message from `at` on. `markup` is its inline keyboard, or None."""
 
     at: float
     content: Formatted
@@ -37,7 +37,7 @@ class Version:
 
 @dataclass
 class Message:
-    """A message with its history. `topic` and `reply_to` are 0 when there is none."""
+    """A message with its history. `topic` and `reply_to` are 0 if there is none."""
 
     id: int
     bot: int
@@ -62,7 +62,7 @@ class Message:
         return self.versions[0].at
 
     def text_at(self, moment: float) -> str | None:
-        """What it showed at `moment`; None before it was sent and after it was deleted."""
+        """Its text at `moment`; None before it was sent and after it was deleted."""
         if self.deleted_at is not None and self.deleted_at <= moment:
             return None
         texts = [v.content.text for v in self.versions if v.at <= moment]
@@ -71,7 +71,7 @@ class Message:
 
 @dataclass
 class Ephemeral:
-    """A message that only `user` sees; `deleted`: no more."""
+    """A message that only `user` sees. `deleted`: it is gone."""
 
     id: int
     bot: int
@@ -96,10 +96,10 @@ class Ephemeral:
 class Chat:
     """A private chat, group, supergroup or channel. A forum has `topics`: thread id to title.
 
-    `refusal` is what a 403 says while the bot may not write; `migrated_to` the supergroup a group
-    became. `administrators` are people, and whether they are anonymous; `tells_members`: the bot is
-    one as well, and may ask. Rates: one message a second in short bursts of three, twenty a minute
-    in groups (core.telegram.org/bots/faq).
+    `refusal` is the description of the 403 while the bot may not write; `migrated_to` is the
+    supergroup that a group became. `administrators` are people, and whether they are anonymous;
+    `tells_members`: the bot is one as well, and may ask for members. Rates: one message a second in
+    short bursts of three, twenty a minute in groups (core.telegram.org/bots/faq).
     """
 
     id: int
@@ -125,14 +125,15 @@ class Chat:
         return value
 
     def shows(self) -> list[Message]:
-        """The messages that stand in it, oldest first."""
+        """The present messages of the chat, oldest first."""
         return [m for m in self.messages.values() if m.deleted_at is None]
 
 
 @dataclass
 class Bot:
     """A bot: thirty messages a second over all its chats (core.telegram.org/bots/faq). `commands`
-    were published last, `menus` for each scope and language."""
+    were published last, `menus` are those for each scope and language.
+    """
 
     id: int
     username: str
@@ -186,7 +187,7 @@ def message_json(bot: Bot, chat: Chat, message: Message) -> JsonObject:
 @dataclass
 class State:
     """The chats of this Telegram. `remarks` is what a careful client would not have sent;
-    `revision` counts changes. `knows_ephemerals`: the Bot API server is of version 10.2 or newer.
+    `revision` counts changes. `knows_ephemerals`: the Bot API server has version 10.2 or newer.
     """
 
     chats: dict[int, Chat] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Messages of the sandbox's Telegram that one member of a group sees.
+"""Messages in the sandbox's Telegram that only one member of a group sees.
 
 https://core.telegram.org/bots/api#ephemeral-messages-and-commands
 """
@@ -16,13 +16,13 @@ ANSWER_WITHIN = 15.0  # seconds
 
 
 def parameters(form: Form) -> JsonObject | None:
-    """Whom a new message is for, if it is for one person alone."""
+    """The person for whom a new message is, if it is for one alone."""
     value = form.json(PARAMETER)
     return value if isinstance(value, dict) else None
 
 
 def send(state: State, bot: Bot, chat: Chat, form: Form, told: JsonObject, now: float) -> object:
-    """A message for one person; one that answers a press has to come in time."""
+    """Sends a message for one person. The answer to a press has to come in time."""
     if chat.kind not in ("group", "supergroup"):
         raise bad("ephemeral messages can be sent only to groups and supergroups")
     user, query = told.get("receiver_user_id"), told.get("callback_query_id")

@@ -1,4 +1,4 @@
-"""A Bot API request's parameters, in whichever of the four ways they were sent."""
+"""A Bot API request's parameters, in any of the four ways of sending them."""
 
 import json
 from collections.abc import Mapping
@@ -28,32 +28,28 @@ def bad(description: str) -> ApiError:
 
 
 class Form(Struct, frozen=True):
-    """Parameters as text (what was JSON is JSON text again, as the server treats it) and uploaded
-    files.
-    """
+    """Parameters as text (JSON becomes JSON text again, as in the server) and uploaded files."""
 
     values: dict[str, str]
     files: dict[str, File]
 
     def text(self, name: str) -> str:
-        """A parameter's text; empty when missing."""
+        """A parameter's text; empty if it is missing."""
         return self.values.get(name, "")
 
     def flag(self, name: str) -> bool:
-        """A Boolean parameter; false when missing."""
+        """A boolean parameter; false if it is missing."""
         return self.text(name).lower() in ("true", "1", "yes", "y")
 
     def number(self, name: str) -> int:
-        """An integer parameter; 0 when missing or not a number."""
+        """An integer parameter; 0 if it is missing or not a number."""
         try:
             return int(self.text(name))
         except ValueError:
             return 0
 
     def json(self, name: str) -> object:
-        """A parameter that holds JSON; None when missing. Raises ApiError when it does not
-        parse.
-        """
+        """A parameter in JSON; None if it is missing. Raises ApiError if it does not parse."""
         text = self.text(name)
         if not text:
             return None
@@ -65,8 +61,8 @@ class Form(Struct, frozen=True):
 
 
 def decode(query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Form:
-    """Read query, JSON, urlencoded or multipart parameters. Raises ApiError for a body that is not
-    what it says.
+    """Reads query, JSON, urlencoded or multipart parameters. Raises ApiError for a body that does
+    not have the form it names.
     """
     content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
     kind = content_type.partition(";")[0].strip().lower()
@@ -83,7 +79,7 @@ def decode(query: Mapping[str, str], headers: Mapping[str, str], body: bytes) ->
             fields, files = multipart.read(content_type, body)
             values |= fields
         case _:
-            pass  # the server reads no parameters from a body of any other kind
+            pass  # the server reads no parameters from other bodies
     for value in values.values():
         _check_unicode(value)
     return Form(values, files)

@@ -17,7 +17,7 @@ TWO_DAYS = 48 * 3600.0
 
 
 def admit(bot: Bot, chat: Chat, now: float) -> None:
-    """Count a message or edit, or refuse it with the seconds to wait."""
+    """Counts a message or edit, or refuses it with the seconds to wait."""
     for flood in (bot.flood, chat.flood):
         if now < flood.until:
             raise too_many(flood.again(now))

@@ -1,5 +1,5 @@
-"""People in the sandbox's Telegram: they write, add and block bots, and upgrade groups; every bot
-there hears of it.
+"""People in the sandbox's Telegram: they write, add and block bots, and upgrade groups; the bots
+there get the updates.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ ANONYMOUS: JsonObject = {
 
 @dataclass
 class PeopleChats(State):
-    """Chats with people in them, and the bots that hear them. `at` is when something happens, Unix
-    seconds.
+    """Chats with people in them, and the bots that get the updates. `at` is the time of an act,
+    Unix seconds.
     """
 
     bots: dict[str, Bot] = field(default_factory=dict)
@@ -28,8 +28,8 @@ class PeopleChats(State):
     def add_chat(
         self, chat_id: int, kind: ChatKind, title: str, topics: Mapping[int, str] | None = None
     ) -> Chat:
-        """A chat that every bot here is a member of; with `topics` (thread id to title) it is a
-        forum.
+        """Adds a chat of which every bot here is a member; with `topics` (thread id to title) it is
+        a forum.
         """
         chat = Chat(chat_id, kind, title, dict(topics) if topics is not None else None)
         self.chats[chat_id] = chat
@@ -46,8 +46,8 @@ class PeopleChats(State):
         at: float = 0.0,
         language: str = "en",
     ) -> None:
-        """Someone writes in a chat; user 0 writes as an anonymous administrator. A private chat
-        comes to be.
+        """Somebody writes in a chat; user 0 writes as an anonymous administrator. A private chat is
+        created if needed.
         """
         chat = self.chats.get(chat_id) or self.add_chat(chat_id, "private", f"Person {user}")
         sender: JsonObject = {
@@ -81,9 +81,9 @@ class PeopleChats(State):
         language: str = "en",
         inaccessible: bool = False,
     ) -> list[Query]:
-        """Someone presses a button, or an own client says so with any `data`, of a message of any
-        bot; the bot that wrote it hears of it. The person is the real one, also of an anonymous
-        administrator. Of an `inaccessible` message only chat and id are told.
+        """Somebody presses a button of a message of any bot, or a modified client says so with any
+        `data`; the bot that wrote the message gets the update. It names the real person, also for
+        an anonymous administrator. For an `inaccessible` message only chat and id are sent.
         """
         chat = self.chats[chat_id]
         message = chat.messages.get(message_id)
@@ -107,8 +107,8 @@ class PeopleChats(State):
     def presses_ephemeral(
         self, chat_id: int, number: int, user: int, data: str, *, at: float = 0.0
     ) -> Query:
-        """Someone presses a button of a message that only this person sees; or an own client says
-        so.
+        """Somebody presses a button of a message that only this person sees, or a modified client
+        says so.
         """
         chat = self.chats[chat_id]
         bot = next(each for each in self.bots.values() if each.id == chat.ephemerals[number].bot)
@@ -124,7 +124,7 @@ class PeopleChats(State):
     def replies(
         self, chat_id: int, user: int, message_id: int, text: str, *, at: float = 0.0
     ) -> None:
-        """Someone answers a message of a bot in writing."""
+        """Somebody answers a message of a bot in writing."""
         chat = self.chats[chat_id]
         answered = chat.messages[message_id]
         writer = next(bot for bot in self.bots.values() if bot.id == answered.bot)
@@ -144,18 +144,20 @@ class PeopleChats(State):
         at: float = 0.0,
         **rights: bool,
     ) -> None:
-        """Someone adds the bots to a chat, unblocks them, or changes their rights."""
+        """Somebody adds the bots to a chat, unblocks them, or changes their rights."""
         self.chats[chat_id].refusal = ""
         self._stands(self.chats[chat_id], standing, user, at, rights)
 
     def kick(self, chat_id: int, *, user: int = 1, at: float = 0.0) -> None:
-        """The bot is thrown out of a chat, or blocked by a person."""
+        """The bot is removed from a chat, or blocked by a person."""
         chat = self.chats[chat_id]
         chat.refusal = KICKED[chat.kind]
         self._stands(chat, "kicked", user, at, {})
 
     def upgrade(self, chat_id: int, new_id: int, *, at: float = 0.0) -> Chat:
-        """A group becomes a supergroup with another id; the old one only says so from now on."""
+        """A group becomes a supergroup with another id, which calls to the old one are told from
+        now on.
+        """
         old = self.chats[chat_id]
         old.migrated_to = new_id
         new = self.add_chat(new_id, "supergroup", old.title)

@@ -46,8 +46,8 @@ OTHERS = {"custom_emoji"}
 
 
 class Formatted(Struct, frozen=True):
-    """A text after parsing: entities in UTF-16 units as the API gives them, and what was lost on
-    the way.
+    """A text after parsing: entities in UTF-16 code units as the API gives them, and what was
+    dropped.
     """
 
     text: str
@@ -64,7 +64,7 @@ class Parser(Protocol):
         """
 
     def found(self, text: str) -> list[Entity]:
-        """What apps make clickable by themselves: commands, mentions, addresses."""
+        """The parts that apps make clickable: commands, mentions, addresses."""
 
 
 class NoParser:
@@ -74,17 +74,17 @@ class NoParser:
         """Raises ApiError."""
         raise bad("unsupported parse_mode")
 
-    def found(self, text: str) -> list[Entity]:  # noqa: ARG002 - as Parser has it
+    def found(self, text: str) -> list[Entity]:  # noqa: ARG002 - the signature of Parser
         """Nothing."""
         return []
 
 
 def formatted(form: Form, name: str, limit: int, parser: Parser) -> Formatted:
-    """The parameter `name` (`text` or `caption`) as Telegram takes it. Raises ApiError as the
+    """The parameter `name` (`text` or `caption`) as Telegram stores it. Raises ApiError as the
     server does.
 
-    Lengths count UTF-16 units: what the remote server counts is not documented, and this is the
-    stricter reading.
+    Lengths count UTF-16 code units: what the remote server counts is not documented, and this is
+    the stricter reading.
     """
     source = form.text(name)
     if len(source.encode()) > MAX_BYTES:
@@ -138,7 +138,7 @@ def _value(entity: Entity) -> str:
 
 
 def _points(text: str) -> dict[int, int]:
-    """UTF-16 offset to code point index, for every place between two characters."""
+    """The code point index for each UTF-16 offset between two characters."""
     points, offset = {0: 0}, 0
     for index, character in enumerate(text, 1):
         offset += 2 if character > "\uffff" else 1
@@ -147,7 +147,7 @@ def _points(text: str) -> dict[int, int]:
 
 
 def _given(form: Form, name: str) -> list[Entity]:
-    """The elements of `entities`; a value that is not a list is ignored, as the server does."""
+    """The elements of `entities`. A value that is not a list is ignored, as in the server."""
     value = form.json(name)
     if not isinstance(value, list):
         return []
@@ -182,7 +182,7 @@ def _entity(element: object) -> Entity:
 
 
 def _checked(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
-    """Offsets must lie between characters and inside the text (td: fix_entities)."""
+    """The entities. Offsets must lie between characters and inside the text (td: fix_entities)."""
     points = _points(text)
     end_of_text = utf16_length(text)
     for entity in entities:
@@ -210,7 +210,7 @@ def _checked(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
 
 
 def _trimmed(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
-    """White space around the text goes, and what entities lay over it."""
+    """The text without white space at its ends, and the entities without that part."""
     body = text.rstrip()
     short = body.lstrip()
     cut, end = utf16_length(body) - utf16_length(short), utf16_length(body)
@@ -224,7 +224,7 @@ def _trimmed(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
 
 
 def _kept(entities: list[Entity]) -> tuple[list[Entity], list[str]]:
-    """The entities that survive: links with a usable address, then 100 at most, bold and italic
+    """The entities that remain: links with a usable address, then at most 100, bold and italic
     counted last.
     """
     lost = [
@@ -266,7 +266,7 @@ SOLID = {"code", "pre", "text_link", "text_mention", "date_time"}
 
 
 def _automatic(text: str, entities: Sequence[Entity], parser: Parser) -> list[Entity]:
-    """What the app makes clickable by itself outside code and links."""
+    """What the app makes clickable outside code and links."""
     solid = [
         (number(e, "offset"), number(e, "offset") + number(e, "length"))
         for e in entities

@@ -24,7 +24,9 @@ ANSWER_WITHIN = 15.0  # seconds
 
 @dataclass
 class Query:
-    """A press that waits for its answer. `at` is Unix seconds; `answer` is what the person read."""
+    """A press that waits for its answer. `at` is Unix seconds; `answer` is the text that the person
+    got.
+    """
 
     id: str
     at: float
@@ -35,7 +37,8 @@ class Query:
 @dataclass
 class Updates:
     """A bot's queue of updates, and its webhook (empty: none). `error` is why the last delivery to
-    it failed, and `error_at` when (Unix seconds)."""
+    it failed, `error_at` when (Unix seconds).
+    """
 
     queue: list[JsonObject] = field(default_factory=list)
     webhook: str = ""
@@ -47,26 +50,24 @@ class Updates:
     _last_id: int = 0
 
     def add(self, kind: str, what: JsonObject) -> None:
-        """Something happened: `kind` is the update's field, such as `message` or
-        `my_chat_member`.
-        """
+        """Adds an update: `kind` is its field, such as `message` or `my_chat_member`."""
         self._last_id += 1
         self.queue.append({"update_id": self._last_id, kind: what})
 
     def press(self, what: JsonObject, at: float) -> Query:
-        """Somebody pressed a button."""
+        """Adds a press."""
         query = Query(f"{self._last_id + 1}00{len(self.queries)}", at)
         self.queries[query.id] = query
         self.add("callback_query", {"id": query.id, **what})
         return query
 
     def forget_presses(self, now: float) -> None:
-        """Presses that nobody fetched for 150 s are gone without a trace."""
+        """Drops presses that nobody fetched for 150 s."""
         old = {each.id for each in self.queries.values() if now - each.at > PRESS_KEPT}
         self.queue = [update for update in self.queue if _query(update) not in old]
 
     def answer(self, form: Form, now: float) -> None:
-        """`answerCallbackQuery`: in time, and once."""
+        """`answerCallbackQuery`: only in time, and once."""
         query = self.queries.get(form.text("callback_query_id"))
         if query is None or query.answer is not None or now - query.at > ANSWER_WITHIN:
             raise bad(TOO_OLD)
@@ -75,19 +76,19 @@ class Updates:
         query.answer, query.alert = form.text("text"), form.flag("show_alert")
 
     def listen(self, form: Form) -> "PendingPoll":
-        """A call of getUpdates begins to wait, and ends any that waits already."""
+        """A call of getUpdates begins to wait, which ends one that waits already."""
         self.pending_poll = PendingPoll(
             self, form.number("offset"), min(form.number("timeout"), 50)
         )
         return self.pending_poll
 
     def delivered(self) -> None:
-        """The webhook took the first update."""
+        """The webhook accepted the first update."""
         self.queue.pop(0)
         self.error = ""
 
     def get(self, form: Form) -> list[JsonObject]:
-        """`getUpdates`: what is not yet confirmed; an offset confirms everything before it."""
+        """`getUpdates`: the unconfirmed updates. An offset confirms all before it."""
         if self.webhook:
             raise ApiError(409, CONFLICT)
         offset = form.number("offset")
@@ -129,12 +130,12 @@ class PendingPoll:
 
     @property
     def is_latest(self) -> bool:
-        """No other call came meanwhile."""
+        """Whether no other call came meanwhile."""
         return self.updates.pending_poll is self
 
     @property
     def waits(self) -> bool:
-        """There is nothing to answer yet."""
+        """Whether there is nothing to answer yet."""
         silent = not any(_id(update) >= self.offset for update in self.updates.queue)
         return self.is_latest and silent and not self.updates.webhook
 

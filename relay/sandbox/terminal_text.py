@@ -27,7 +27,7 @@ Line = list[StyledCharacter]
 
 
 def columns(text: str) -> int:
-    """How many columns `text` takes in a terminal: two for wide characters and emoji, none for
+    """The number of columns of `text` in a terminal: two for wide characters and emoji, none for
     combining marks.
     """
     width, before, joined = 0, 0, False
@@ -53,7 +53,7 @@ def _columns(character: str) -> int:
 
 
 def lines(text: Styled, width: int) -> list[Line]:
-    """The text in lines of at most `width` columns; quotes get a bar at their left."""
+    """The text in lines of at most `width` columns. Quotes get a bar at their left."""
     kinds: list[set[Kind]] = [set() for _ in text.text]
     for style in text.styles:
         for index in range(style.start, style.end):
@@ -66,7 +66,9 @@ def lines(text: Styled, width: int) -> list[Line]:
 
 
 def _printable(character: str) -> str:
-    """A terminal obeys control characters, so none of an alert's may reach it."""
+    """Whether a terminal prints the character. It interprets control characters, so none from an
+    alert may reach it.
+    """
     steering = (
         unicodedata.category(character) == "Cc"
         or "\u202a" <= character <= "\u202e"
@@ -80,7 +82,7 @@ def plain(line: Line) -> str:
 
 
 def with_ansi(line: Line, *, colour: bool) -> str:
-    """The line for a terminal, with ANSI codes when it has colours."""
+    """The line for a terminal, with ANSI codes if it has colours."""
     if not colour:
         return plain(line)
     text, shown = "", ""

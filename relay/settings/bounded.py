@@ -1,4 +1,4 @@
-"""A process of its own for what may freeze or fill the relay: templates and files that others
+"""A separate process for work that may freeze or fill the relay: templates and files that others
 wrote. Its time and memory are bounded.
 """
 
@@ -16,8 +16,8 @@ _PACKAGES = str(Path(__file__).parents[2])
 
 
 class Bounds(Struct, frozen=True):
-    """What one piece of work may take: seconds of a processor, MiB of memory; and seconds of our
-    time for one process.
+    """The limits of one piece of work: seconds of a processor, MiB of memory; and seconds of
+    elapsed time for one process.
     """
 
     seconds: int = 5
@@ -26,8 +26,8 @@ class Bounds(Struct, frozen=True):
 
 
 def output_of(module: str, request: bytes, patience: float) -> bytes:
-    """What the module, as a process, wrote to its standard output until it ended or was ended.
-    Called from a thread. Raises OSError when there can be no process.
+    """What the module, run as a process, wrote to its standard output until it ended or was killed.
+    Called from a thread. Raises OSError if no process can be started.
     """
     paths = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH", ""))))
     try:
@@ -37,7 +37,7 @@ def output_of(module: str, request: bytes, patience: float) -> bytes:
             capture_output=True,
             check=False,
             env=os.environ | {"PYTHONPATH": paths},
-            start_new_session=True,  # a signal to our group is not meant for it
+            start_new_session=True,  # a signal to our process group is not meant for it
             timeout=patience,
         ).stdout
     except subprocess.TimeoutExpired as late:
@@ -45,18 +45,20 @@ def output_of(module: str, request: bytes, patience: float) -> bytes:
 
 
 def bound_memory(mebibytes: int) -> None:
-    """From now on this process takes that many MiB more at most. What is ended leaves no file."""
+    """Limits this process to that many more MiB of memory. If it is killed it leaves no
+    core file.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     _bound(resource.RLIMIT_AS, pages * resource.getpagesize() + (mebibytes << 20))
 
 
 def bound_time(seconds: int) -> None:
-    """From now on this process takes that many seconds of a processor more at most."""
+    """Limits this process to that many more seconds of a processor."""
     _bound(resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds)
 
 
 def _bound(limit: int, most: int) -> None:
-    """A lower limit that is in force already stays: to raise it is not allowed."""
+    """Sets a limit, unless a lower one is in force already, which must not be raised."""
     _, hard = resource.getrlimit(limit)
     resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

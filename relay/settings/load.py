@@ -1,4 +1,4 @@
-"""Reads the configuration and every file it names, and hands them to the core to judge."""
+"""Reads the configuration and every file it names, and passes their contents to the pure part."""
 
 import glob
 import stat
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _Same = tuple[int, int]
 _HERE = Path(__file__).parents[1]
-# An installed package holds the built-in templates, a checkout has them beside it.
+# An installed package contains the built-in templates; in a checkout they are beside it.
 BUILTIN = next(
     folder for folder in (_HERE / "templates", _HERE.parent / "templates") if folder.is_dir()
 )
@@ -35,11 +35,11 @@ _MOST_TEMPLATE = 1 << 20
 def load(
     path: Path, mode: Mode, platforms: Platforms = PLATFORMS, *, strict: bool = False
 ) -> "tuple[Rules | None, tuple[Fault, ...]]":
-    """The rules of a configuration file, or None with all its faults; warnings come in both cases.
+    """The rules of a configuration file, or None, with its faults and warnings.
 
-    A file that cannot be read is a fault as well: nothing is raised. That it loses alerts
-    (`losing`) is a fault with `strict` alone: `check-config` blesses no such file, but a relay
-    that has served it goes on.
+    A file that cannot be read is a fault as well: nothing is raised. A file that loses alerts
+    (`losing`) is faulty only with `strict`: `check-config` does not approve it, but a relay that
+    has served it goes on.
     """
     from relay.config.rules import decided  # noqa: PLC0415 - see `load_routing`
 
@@ -56,9 +56,9 @@ def load(
 def load_routing(
     path: Path, mode: Mode = "check", platforms: Platforms = PLATFORMS
 ) -> tuple[ResolvedConfig | None, tuple[Fault, ...]]:
-    """What a configuration means apart from its templates, which are neither compiled nor tried,
-    or None with its faults. The template engine is not even imported: that is most of the time
-    that loading takes.
+    """What a configuration means apart from its templates, which are neither compiled nor tried, or
+    None with its faults. The template engine is not even imported, which is most of the time of a
+    load.
     """
     resolved, _, faults = _resolved(path, mode, platforms)
     faults = _without_losing(faults)
@@ -97,8 +97,8 @@ def _template_faults(template_check: TemplateCheck, files: Files, path: str) -> 
 
 
 def read_files(names: FileNames, folder: Path) -> Files:
-    """What the configuration's files hold; what cannot be read is a problem in words, by its
-    name.
+    """The contents of the configuration's files; for a file that cannot be read the problem in
+    words, by its name.
     """
     secrets: dict[str, Secret] = {}
     templates: dict[str, Path] = {}
@@ -135,8 +135,8 @@ def read_files(names: FileNames, folder: Path) -> Files:
 def _find(
     pattern: str, folder: Path, templates: dict[str, Path], secret_files: Collection[_Same]
 ) -> str:
-    """Puts the files of a pattern among the others, by file name; says what is wrong, or
-    nothing. A template shows what its file holds, so no other file may pass for one.
+    """Adds the files of a pattern to the others, by file name; returns the fault, or nothing. A
+    template shows the contents of its file, so no other file may pass for one.
     """
     try:
         paths = [Path(path) for path in glob.glob(str(folder / pattern))]  # noqa: PTH207 - absolute patterns
@@ -171,7 +171,7 @@ def _unfit(path: Path, secret_files: Collection[_Same]) -> str:
 
 
 def _same(path: Path) -> _Same | None:
-    """What tells whether two paths lead to one file; None when there is none."""
+    """A value that is equal for two paths to one file; None if there is no file."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -194,7 +194,7 @@ def _read(path: Path, most: int) -> str:
 
 
 def _why(error: OSError | ValueError) -> str:
-    """What went wrong, without the path that the reader of the fault sees already."""
+    """The cause of an error, without the path, which the fault names already."""
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
     if isinstance(error, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""What is said of a load: its event, and a line of the log for each fault and warning."""
+"""The report of a load: its event, and a line of the log for each fault and warning."""
 
 import re
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from relay.config.fault import render as render_fault
 from relay.config.rules import Rules
 from relay.core.event import Event, Loaded, Noted
 
-LOAD_SECONDS = 60.0  # for the configuration and the files that it names to be read and checked
+LOAD_SECONDS = 60.0  # for reading and checking the configuration and its files
 _PLACE = re.compile(r"(.+):([0-9]+):([0-9]+)")
 
 
 def loaded(rules: Rules | None, faults: tuple[Fault, ...], why: str, now: float) -> Iterator[Event]:
-    """The events of a load for the reason `why`; without rules it was refused."""
+    """The events of a load for the reason `why`. Without rules it was rejected."""
     if rules is None:
         wrong = _wrong(faults)
         yield Loaded(ok=False, at=now, faults=len(wrong), why=why, first=first_fault(faults))
@@ -42,7 +42,7 @@ def why_refused(path: Path, faults: tuple[Fault, ...]) -> str:
 
 
 def of_web_config(line: str) -> Fault:
-    """A fault of the web configuration, of which one of its own files need not have a place."""
+    """A fault of the web configuration. For one in a file that it names there may be no line."""
     place, _, why = line.partition(": ")
     found = _PLACE.fullmatch(place)
     return Fault(found[1], int(found[2]), int(found[3]), why) if found else Fault(place, 1, 1, why)

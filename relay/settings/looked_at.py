@@ -1,4 +1,4 @@
-"""The configuration file as somebody may look at it: its faults, and its lines without secrets."""
+"""The configuration file for display: its faults, and its lines without secrets."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,12 +14,12 @@ from relay.regular_file import read_regular
 from relay.settings.load import MOST_CONFIG, load, read_files
 
 MOST_LINES = 3000
-_SHORTEST = 6  # characters: a shorter one would star out words of the file
+_SHORTEST = 6  # characters; a shorter secret would blot out words of the file
 
 
 class LookedAt(Struct, frozen=True):
-    """The file on disk: its bytes, its faults, its lines with the secrets starred out (none when
-    too little of it can be understood), and the templates beside the relay's own, by name.
+    """The file on disk: its bytes, its faults, its lines with the secrets masked (none if too
+    little of the file can be parsed), and the templates beside the built-in ones, by name.
     """
 
     data: bytes
@@ -30,8 +30,8 @@ class LookedAt(Struct, frozen=True):
 
 
 def look_at(path: Path, platforms: Platforms, secrets: Iterable[Secret]) -> LookedAt:
-    """Reads the file and the templates that it names, as a reload would. `secrets` are starred out
-    wherever they stand. Called from a thread.
+    """Reads the file and the templates that it names, as a reload would. `secrets` are masked
+    wherever they occur. Called from a thread.
     """
     _, faults = load(path, "serve", platforms)
     try:

@@ -1,5 +1,5 @@
-"""Tries what somebody who looks at the console wrote, in a process of its own: a template against
-an alert, a configuration against what came. Nothing of it touches what is in force.
+"""Tries what a person typed into the console in a separate process: a template with an alert, a
+configuration with stored payloads. Nothing in force changes.
 
 `python -m relay.settings.rehearsal` is the process: it reads a request from standard input and
 writes the answer to standard output, both as msgpack. Time and memory are bounded as for the check
@@ -39,7 +39,7 @@ _NOT_READ = "not read for a comparison"
 
 
 class TryTemplate(Struct, frozen=True, tag="template"):
-    """Asks for the messages that a template makes on each platform that takes its markup: of a
+    """Asks for the messages that a template makes on each platform that accepts its markup: of a
     sample, or of a payload (a notification, encoded as JSON) at `now` (Unix seconds).
     """
 
@@ -62,16 +62,16 @@ class Made(Struct, frozen=True):
 
 
 class TemplateTried(Struct, frozen=True, tag="template_tried"):
-    """What is wrong with the template, and the messages that it made."""
+    """The faults of the template, and the messages that it made."""
 
     faults: tuple[TemplateFault, ...]
     made: tuple[Made, ...]
 
 
 class TryConfig(Struct, frozen=True, tag="config"):
-    """Asks what a new configuration would do to payloads (each a notification, encoded as JSON,
-    with its time of acceptance) beside the old one. No file that they name is read but for
-    `templates`, by file name.
+    """Asks for the differences that a new configuration makes for payloads (each a notification,
+    encoded as JSON, with its time of acceptance). Of the files that the two configurations name
+    only `templates` exist, by file name.
     """
 
     file: str
@@ -83,9 +83,8 @@ class TryConfig(Struct, frozen=True, tag="config"):
 
 
 class ConfigTried(Struct, frozen=True, tag="config_tried"):
-    """What is wrong with the new file, and, where nothing is, how it differs for the payloads:
-    `nobody` would reach nobody any more; `unmatched` routes took none; `busy` chats would get more
-    in a minute than they take.
+    """The faults of the new file, or its differences for the payloads: `nobody` would reach nobody
+    any more; `unmatched` routes took none; `busy` chats would get more in a minute than they take.
     """
 
     faults: tuple[Fault, ...]
@@ -100,7 +99,7 @@ class ConfigTried(Struct, frozen=True, tag="config_tried"):
 
 
 class Ended(Struct, frozen=True, tag="ended"):
-    """The process came to no answer: it took more than it may, or did not start."""
+    """The process gave no answer: it exceeded its limits, or did not start."""
 
 
 Attempt = TryTemplate | TryConfig
@@ -109,7 +108,7 @@ _answer: Callable[[bytes], Answer] = msgspec.msgpack.Decoder(Answer).decode
 
 
 def rehearse(attempt: Attempt) -> Answer:
-    """The answer of a process of its own. Called from a thread: it may take the whole time."""
+    """The answer of a separate process. Called from a thread, since it may take the whole time."""
     request = msgspec.msgpack.encode(attempt)
     try:
         return _answer(output_of("relay.settings.rehearsal", request, _BOUNDS.patience))
@@ -118,7 +117,7 @@ def rehearse(attempt: Attempt) -> Answer:
 
 
 def answer(attempt: Attempt) -> TemplateTried | ConfigTried:
-    """The answer, in this process."""
+    """The answer, made in this process."""
     match attempt:
         case TryTemplate():
             return _template(attempt)
@@ -140,7 +139,7 @@ def _template(attempt: TryTemplate) -> TemplateTried:
 
 
 def messages(templates: Templates, name: str, attempt: TryTemplate) -> Iterator[Made]:
-    """What the template of that name makes of the attempt's sample or payload."""
+    """The messages that the template of that name makes of the attempt's sample or payload."""
     policy = Policy(
         "playground", name, attempt.markup, language=attempt.language, timezone=attempt.timezone
     )
@@ -162,7 +161,7 @@ def _views(attempt: TryTemplate, policy: Policy) -> Iterator[View]:
 
 
 def _platforms(markup: MarkupName) -> tuple[str, ...]:
-    """The platforms on which a template may be written so."""
+    """The platforms that accept this markup."""
     match markup:
         case "discord":
             return ("discord",)
@@ -226,7 +225,7 @@ def _recorded(attempt: TryConfig) -> Iterator[Recorded]:
 
 
 def main() -> None:
-    """Answers the request that standard input brings."""
+    """Answers the request on standard input."""
     attempt = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Attempt)
     bound_memory(_BOUNDS.mebibytes)
     bound_time(_BOUNDS.seconds)

@@ -1,5 +1,5 @@
-"""Checks the user's templates in a process of their own, before the relay uses them. A template
-that exceeds the time or memory of that process ends it, and gets a fault.
+"""Checks the user's templates in a separate process before the relay uses them. A template that
+exceeds the time or memory of that process ends it, and gets a fault.
 
 `python -m relay.settings.template_check` is the process: it reads a `_CheckRequest` from standard
 input and writes one `CheckResult` a line to standard output.
@@ -26,11 +26,9 @@ class _CheckRequest(Struct, frozen=True):
     bounds: Bounds
 
 
-@lru_cache(maxsize=2)  # a reload that leaves the templates as they are has nothing to try
+@lru_cache(maxsize=2)  # a reload with unchanged templates has nothing to try
 def faults(template_check: TemplateCheck, bounds: Bounds = Bounds()) -> tuple[TemplateFault, ...]:  # noqa: B008 - frozen
-    """All that is wrong with the templates. Raises OSError when there can be no process to try them
-    in.
-    """
+    """The faults of the templates. Raises OSError if no process can be started to try them in."""
     results = (
         _check_all(template_check, bounds)
         if template_check.own
@@ -40,7 +38,7 @@ def faults(template_check: TemplateCheck, bounds: Bounds = Bounds()) -> tuple[Te
 
 
 def _check_all(template_check: TemplateCheck, bounds: Bounds) -> Iterator[CheckResult]:
-    """A verdict on each template: the one that ended the process has one of ours, the rest another
+    """A result for each template. The one that ended the process gets a fault, and the rest another
     process.
     """
     left = names(template_check)
@@ -62,7 +60,7 @@ def _check_all(template_check: TemplateCheck, bounds: Bounds) -> Iterator[CheckR
 
 
 def _run_process(request: _CheckRequest) -> list[CheckResult]:
-    """The verdicts that the process came to, up to its end."""
+    """The results that the process wrote until its end."""
     output = output_of(
         "relay.settings.template_check", msgspec.json.encode(request), request.bounds.patience
     )
@@ -72,7 +70,7 @@ def _run_process(request: _CheckRequest) -> list[CheckResult]:
 
 
 def main() -> None:
-    """Tries the templates that standard input brings, and says what came of each as soon as it is
+    """Tries the templates from standard input, and writes the result of each as soon as it is
     known.
     """
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=_CheckRequest)

@@ -1,4 +1,4 @@
-"""Watches the configuration: its file, and the secrets and templates that it names, by content."""
+"""Watches the contents of the configuration file and of the secrets and templates that it names."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,17 +14,17 @@ from relay.regular_file import read_regular
 from relay.settings.load import MOST_CONFIG, read_files
 
 SECRETS_EVERY = 60.0  # seconds
-_LOOK_SECONDS = 60.0  # for one look: a file of a dead mount is looked for again later
+_LOOK_SECONDS = 60.0  # for one check; a file on a dead mount is checked again later
 _NOTHING = FileNames(frozenset(), (), frozenset())
 
 
 class Watch:
-    """The contents of the files at the last check. Comparing contents works on mounted volumes,
-    too.
+    """The contents of the files at the last check. Comparing contents also works on mounted
+    volumes.
     """
 
     def __init__(self, path: Path, platforms: Platforms = PLATFORMS) -> None:
-        """Takes the first look at the configuration at `path`."""
+        """Reads the configuration at `path` for the first time."""
         self._path = path
         self._platforms = platforms
         self._data = b""
@@ -34,7 +34,7 @@ class Watch:
         self._secrets = self._files.secrets
 
     def changed(self) -> bool:
-        """Whether anything differs from the last look. A configuration that cannot be read is no
+        """Whether anything changed since the last check. A configuration that cannot be read is no
         change.
         """
         try:
@@ -47,8 +47,9 @@ class Watch:
         return before != (self._data, self._files)
 
     def secrets_changed(self) -> bool:
-        """Whether a secret file holds something else than at the last look. One that cannot be read
-        now, or that the configuration did not name then, is not a change."""
+        """Whether the contents of a secret file changed since the last check. A file that cannot be
+        read now, or that the configuration did not name then, is no change.
+        """
         before = self._secrets
         self.changed()
         self._secrets = before | self._files.secrets
@@ -62,7 +63,7 @@ class Watch:
 async def follow(
     changed: Callable[[], bool], seconds: float, reload: Callable[[], Awaitable[object]]
 ) -> None:
-    """Reloads whenever something changed, for ever; it looks every so many seconds."""
+    """Reloads whenever something changed, for ever; it checks every so many seconds."""
     thread = OwnThread("watch")
     try:
         while True:

@@ -1,4 +1,4 @@
-"""What the durable state can do for acting from the chat: whole transactions, as in `protocol`."""
+"""The transactions of the store for acting from the chat: whole ones, as in `protocol`."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -18,8 +18,8 @@ from relay.core.routing.lane import LaneKey
 
 
 class PressRow(Struct, frozen=True, omit_defaults=True):
-    """A press as it is kept: who pressed where, what was asked, what came of it, and the answer as
-    the person read it.
+    """A stored press: who pressed where, what was asked, the result, and the answer that the person
+    got.
     """
 
     platform: str
@@ -37,8 +37,8 @@ class PressRow(Struct, frozen=True, omit_defaults=True):
 
 
 class DueClock(Struct, frozen=True):
-    """A clock whose next step is due, the lane in which it began, and the card on which its alert
-    has its line there.
+    """A clock whose next step is due, the lane in which it began, and the card of that lane on
+    which its alert has its line.
     """
 
     clock: EscalationClock
@@ -48,87 +48,90 @@ class DueClock(Struct, frozen=True):
 
 class ActingStore(Protocol):
     """The part of the store about acting. `press_context`, then `take_press` in the same job make
-    one transaction. Lanes that are returned have work now. All raise StoreError.
+    one transaction. Lanes that are returned have work now. All methods raise StoreError.
     """
 
     def button_key(self) -> bytes:
         """The key that authenticates buttons, made once."""
 
     def pressed(self, key: str) -> PressEffects | None:
-        """What a press came to that was committed before: its answer, without rows to keep."""
+        """The result of a press that was committed before: its answer, without rows to store."""
 
     def press_context(self, place: MessagePlace, presser: Presser, now: float) -> PressContext:
         """The card of that message, and what is known of its alerts."""
 
     def take_press(self, press: Press, effects: PressEffects, now: float) -> tuple[LaneKey, ...]:
-        """Keeps the press and what follows from it; cards of these alerts are due."""
+        """Stores the press and its effects; the cards of its alerts become due."""
 
     def keep_question(self, question: Question) -> None:
-        """Remembers what an answer in writing is about. Those that expired are forgotten."""
+        """Stores what an answer in writing will be about. Expired questions are forgotten."""
 
     def take_question(self, place: MessagePlace, now: float) -> Question | None:
-        """The question at `place`, once."""
+        """The question at `place`, which is removed."""
 
     def known(self, source: str, alerts: Sequence[str]) -> Known:
-        """What is kept about these alerts of a source."""
+        """What is stored about these alerts of a source."""
 
     def keep_takes(self, carried: Sequence[Taken]) -> None:
-        """Keeps takes that go on with another episode."""
+        """Stores takes that go on with another episode."""
 
     def look_again(self) -> tuple[LaneKey, ...]:
-        """Makes each open card due that shows something of acting, or whose alerts something is
-        kept about: the configuration is another one, or the process is."""
+        """Makes each open card due that shows something about acting, or about whose alerts
+        something is stored: after a start, or a change of the configuration.
+        """
 
     def silencings_due(self, source: str, now: float) -> tuple[Silencing, ...]:
-        """Those whose next call is due, the oldest first."""
+        """The silencings whose next call is due, the oldest first."""
 
     def next_silencing(self, source: str) -> float | None:
-        """When the next one is due, Unix seconds."""
+        """When the next silencing is due, Unix seconds."""
 
     def keep_silencing(self, silencing: Silencing) -> tuple[LaneKey, ...]:
-        """Keeps it; what Alertmanager has confirmed is in force. Cards of its alerts are due."""
+        """Stores the silencing; once Alertmanager has confirmed it, it is in force. Cards of its
+        alerts become due.
+        """
 
     def shown_alerts(self, source: str) -> tuple[str, ...]:
         """The alerts that fire on cards, by their keys."""
 
     def names(self, source: str, alerts: Sequence[str]) -> dict[str, str]:
-        """How cards call these alerts, as far as they show them."""
+        """The cards' names for these alerts, as far as they show them."""
 
     def keep_listed(
         self, source: str, listed: Sequence[str], left: Sequence[str], now: float
     ) -> None:
-        """A payload that was accepted at `now` listed some alerts, and others that it should have
-        listed not: these are to be asked for. What was learnt since then stays.
+        """Records that a payload accepted at `now` listed some alerts and lacked others that it
+        should have listed: Alertmanager is asked about these. Anything newer that is known stays.
         """
 
     def asked_for(self, source: str, also: Sequence[str] = ()) -> dict[str, AbsentAlert]:
-        """The alerts that left a list, and `also` these, as far as cards show them as firing."""
+        """The alerts that left a list, and those of `also`, as far as cards show them as firing."""
 
     def known_suppressed(self, source: str) -> dict[str, Suppressed]:
-        """What is known to be suppressed, by key."""
+        """The known suppressions, by alert key."""
 
     def keep_reconciled(
         self, source: str, reconciled: Reconciled, now: float
     ) -> tuple[LaneKey, ...]:
-        """Keeps what changed; cards of these alerts are due."""
+        """Stores the changes; cards of these alerts become due."""
 
     def session(self, application: str) -> bytes | None:
-        """What was kept of a Discord application's session at the Gateway."""
+        """The stored session of a Discord application at the Gateway."""
 
     def keep_session(self, application: str, session: bytes) -> None:
-        """Keeps it for a successor."""
+        """Stores the session for a successor."""
 
     def beats(self) -> tuple[Beat, ...]:
-        """The heartbeats that are known."""
+        """The known heartbeats."""
 
     def heard(self, found: Sequence[tuple[str, tuple[str, ...]]], now: float) -> None:
-        """These heartbeats (name, and values of `by`) were heard at `now`."""
+        """Records that these heartbeats (name, and values of `by`) arrived at `now`."""
 
     def keep_beat(self, beat: Beat) -> None:
-        """Keeps it."""
+        """Stores the heartbeat."""
 
     def forget_beat(self, beat: Beat) -> None:
-        """It is configured no more."""
+        """Removes a heartbeat that is no longer configured."""
 
     def clocks(
         self, receiver: str, source: str, alerts: Sequence[str]
@@ -136,10 +139,10 @@ class ActingStore(Protocol):
         """The escalation clocks of these alerts under a receiver."""
 
     def keep_clock(self, lane: LaneKey, clock: EscalationClock, due: float | None) -> None:
-        """Keeps a clock that began in the lane; `due` is when its next step is."""
+        """Stores a clock that began in the lane; `due` is the time of its next step."""
 
     def forget_clock(self, clock: EscalationClock) -> None:
-        """It is configured no more."""
+        """Removes a clock that is no longer configured."""
 
     def clocks_due(self, now: float, most: int) -> tuple[DueClock, ...]:
         """Clocks whose next step is due."""
@@ -151,9 +154,10 @@ class ActingStore(Protocol):
         """When the chat was last told that nobody takes something."""
 
     def keep_escalated(self, lane: LaneKey, now: float) -> None:
-        """It is told now."""
+        """Records that the chat was told now."""
 
     def purge(self, now: float, before: float, reopen_window: float) -> None:
-        """Forgets takes and escalations whose alerts are over for a day, and for so many seconds
-        within which one may fire again; silences that came to their end a day ago, questions that
-        expired, and presses from `before` then (Unix seconds)."""
+        """Forgets takes and escalations whose alerts ended more than a day and `reopen_window`
+        seconds ago, silences that ended a day ago, expired questions, and presses from before
+        `before` (Unix seconds).
+        """

@@ -11,8 +11,8 @@ _LONGEST_SOCKET = (
 )
 
 
-class CannotStart(Exception):  # noqa: N818 - said to a person, as one line
-    """The relay cannot start: the reason and the remedy, in one line (exit status 2)."""
+class CannotStart(Exception):  # noqa: N818 - its text is one line for a person
+    """The relay cannot start; one line with the reason and the remedy (exit status 2)."""
 
 
 class InUse(CannotStart):
@@ -20,8 +20,8 @@ class InUse(CannotStart):
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Where the relay that uses the folder listens to its operator. Raises CannotStart when that
-    path is too long.
+    """The path of the admin socket of the relay that uses the folder. Raises CannotStart if it is
+    too long.
     """
     path = data_dir / SOCKET
     if len(os.fsencode(path)) > _LONGEST_SOCKET:
@@ -33,14 +33,14 @@ def socket_path(data_dir: Path) -> Path:
 
 
 class DataDir:
-    """A storage folder held by this process until `release`, or its end; a new one is its user's
-    alone.
+    """A storage folder, locked by this process until `release` or its end. Only its user can read a
+    new one.
 
-    Raises CannotStart when it cannot be had.
+    Raises CannotStart if it cannot be used.
     """
 
     def __init__(self, path: Path, database: str = DATABASE, flag: str = "--storage.path") -> None:
-        """`flag` is that by which the folder was named."""
+        """`flag` is the command-line flag that named the folder."""
         self.folder = path
         self.database = path / database
         self.socket = socket_path(path)
@@ -63,8 +63,8 @@ class DataDir:
             ) from error
 
     def is_there(self) -> bool:
-        """Whether a database is in the folder, and the lock is ours: what is committed to a file
-        without a name is lost with the process.
+        """Whether the database is in the folder and the lock is still ours. What is committed to a
+        file that was removed is lost with the process.
         """
         held = os.fstat(self._lock) if self._lock >= 0 else None
         try:
@@ -75,7 +75,7 @@ class DataDir:
         return held is not None and os.path.samestat(lock, held)
 
     def release(self) -> None:
-        """Lets another process have the folder."""
+        """Lets another process use the folder."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

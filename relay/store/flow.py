@@ -1,19 +1,19 @@
-"""How payloads come, and how much of the time of the store's thread others have meanwhile: turns
-yield to payloads that flow, by share of time, for some seconds.
+"""How fast payloads come, and how much of the time of the store's thread other jobs have meanwhile:
+turns yield to a flow of payloads, by share of time, for some seconds.
 """
 
 from collections import deque
 
-_RECENT = 0.05  # seconds of which is judged whether payloads flow
-_MANY = 8  # payloads within them
-_PAUSE = 4  # times the time of a job, until the next one: a fifth of the time is for them
+_RECENT = 0.05  # seconds over which payloads are counted
+_MANY = 8  # payloads within that time that are a flow
+_PAUSE = 4  # pause after a job, in times its length: other jobs get a fifth of the time
 _LONGEST_PAUSE = 0.1  # seconds
-_PATIENCE = 1.0  # seconds for which jobs yield to payloads that flow without an end
-_REST = 0.5  # seconds without a flow after which another one begins
+_PATIENCE = 1.0  # seconds after which jobs no longer yield to a flow without an end
+_REST = 0.5  # seconds without a flow after which a new one can begin
 
 
 class TurnPace:
-    """Times are seconds of a clock that only goes forward."""
+    """The pace of jobs that yield. Times are seconds of a clock that only goes forward."""
 
     def __init__(self) -> None:
         self._came: deque[tuple[float, int]] = deque()
@@ -22,7 +22,7 @@ class TurnPace:
         self._free_at = 0.0
 
     def came(self, payloads: int, at: float) -> None:
-        """So many payloads came to be accepted."""
+        """Records that so many payloads came."""
         self._came.append((at, payloads))
         self._recent += payloads
         self.flows(at)
@@ -39,7 +39,7 @@ class TurnPace:
         return at - self._began < _PATIENCE
 
     def worked(self, seconds: float, at: float) -> None:
-        """A job that yields took so long, and ended."""
+        """Records that a job that yields took so long, and ended now."""
         self._free_at = at + min(_PAUSE * seconds, _LONGEST_PAUSE) if self.flows(at) else at
 
     def pause(self, at: float) -> float:

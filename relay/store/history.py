@@ -1,4 +1,4 @@
-"""Questions about the history and the status of a storage, and their answers."""
+"""Requests about the history and the status of a storage, and their answers."""
 
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ REFUSALS_KEPT = 1000
 
 
 class HistoryQuery(Struct, frozen=True, tag="history"):
-    """What to look for: alerts with these labels, accepted since then (Unix seconds), for that
-    receiver, from that source (None: all), with that outcome. A page goes on behind `after`, the
+    """The search: alerts with these labels, accepted `since` then (Unix seconds), for that
+    receiver, from that source (None: all), with that outcome. A page begins after `after`, the
     `next` of the page before.
     """
 
@@ -29,8 +29,9 @@ class HistoryQuery(Struct, frozen=True, tag="history"):
 
 
 class HistoryPage(Struct, frozen=True, tag="history_page"):
-    """Rows, the newest first, a little over `limit` of them where a payload has several. `next` is
-    empty on the last page; a page may be empty though another follows."""
+    """Rows, the newest first, somewhat more than `limit` if a payload has several. `next` is empty
+    on the last page; a page may be empty although another follows.
+    """
 
     rows: tuple[HistoryRow, ...]
     next: str
@@ -54,7 +55,7 @@ class AskStatus(Struct, frozen=True, tag="ask_status"):
 
 
 class ListCards(Struct, frozen=True, tag="list_cards"):
-    """Asks for the cards that are not closed, behind the number `after`."""
+    """Asks for the open cards with numbers above `after`."""
 
     after: int = 0
     limit: int = MOST_ROWS
@@ -67,13 +68,13 @@ class CloseCard(Struct, frozen=True, tag="close_card"):
 
 
 class Backup(Struct, frozen=True, tag="backup"):
-    """Asks for a copy of the storage: the absolute path of the file to be written."""
+    """Asks for a copy of the storage; `file` is the absolute path to write."""
 
     file: str
 
 
 class StoredPayload(Struct, frozen=True):
-    """A payload as it was accepted: `body` is a notification, or a part of one, encoded."""
+    """An accepted payload. `body` is a notification, or a part of one, encoded."""
 
     number: int
     accepted_at: float
@@ -82,7 +83,7 @@ class StoredPayload(Struct, frozen=True):
 
 
 class ListPayloads(Struct, frozen=True, tag="list_payloads"):
-    """Asks for payloads accepted since then (Unix seconds), the oldest first, after the number
+    """Asks for payloads accepted `since` then (Unix seconds), the oldest first, after the number
     `after`.
     """
 
@@ -91,7 +92,7 @@ class ListPayloads(Struct, frozen=True, tag="list_payloads"):
 
 
 class StoredPayloads(Struct, frozen=True, tag="stored_payloads"):
-    """A page of payloads; an empty one is behind the last."""
+    """A page of payloads. An empty page comes after the last one."""
 
     payloads: tuple[StoredPayload, ...]
 
@@ -106,7 +107,7 @@ class SourceStatus(Struct, frozen=True):
 class ChatStatus(Struct, frozen=True):
     """A chat by its lane: why it is down (empty: it is up), the receivers of its last and pending
     deliveries, how many are pending, the acceptance of the oldest, when a message last changed in
-    it, when the next call is due (None: none is, 0.0: at once) and what that waits for.
+    it, when the next call is due (None: none is; 0.0: at once) and what that waits for.
     """
 
     lane: LaneKey
@@ -120,7 +121,7 @@ class ChatStatus(Struct, frozen=True):
 
 
 class Minute(NamedTuple):
-    """The payloads that were accepted in a minute, the deliveries accepted then that have ended,
+    """The payloads accepted in one minute, those of the deliveries accepted then that have ended,
     and how many were pending at its end.
     """
 
@@ -140,8 +141,7 @@ class StorageStatus(Struct, frozen=True, tag="storage_status"):
 
 
 class RelayStatus(Struct, frozen=True):
-    """The process: its version, since when it runs, its configuration file, and when that was
-    loaded."""
+    """The process: its version, its start, its configuration file, and when that was loaded."""
 
     version: str
     started_at: float
@@ -151,15 +151,16 @@ class RelayStatus(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, tag="status"):
-    """One screen. `relay` is None when none runs on the storage."""
+    """One screen. `relay` is None if no relay runs on the storage."""
 
     relay: RelayStatus | None
     storage: StorageStatus
 
 
 class OpenCard(Struct, frozen=True):
-    """A card that is not closed. `alerts` are the names of those that fire, `since` the first of
-    their starts, `message` where it stands, None without one; `guild` is its Discord server."""
+    """An open card. `alerts` are the names of the firing ones, `since` is the first of their
+    starts, `message` is its message, None without one; `guild` is the Discord server.
+    """
 
     number: int
     lane: LaneKey
@@ -176,16 +177,14 @@ class OpenCard(Struct, frozen=True):
 
 
 class Cards(Struct, frozen=True, tag="cards"):
-    """A page of cards, by their numbers. `next` is behind which the next one goes on, 0 on the
-    last.
-    """
+    """A page of cards, by their numbers. The next page begins after `next`; 0 on the last."""
 
     cards: tuple[OpenCard, ...]
     next: int = 0
 
 
 class ClosedCard(Struct, frozen=True, tag="closed_card"):
-    """The card is closed, and its chat will get the message."""
+    """The card is closed; its chat will get the message."""
 
     number: int
     lane: LaneKey

@@ -1,5 +1,5 @@
-"""Accepting late: what waited on a local disk becomes deliveries, together with what was committed
-meanwhile.
+"""Accepting late: payloads that waited on a local disk become deliveries, compared with what was
+committed meanwhile.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,8 +13,10 @@ from relay.store.protocol import Kept, NewPayload, Store
 _notification = msgspec.json.Decoder(Notification).decode
 
 
-class Overtaken(Exception):  # noqa: N818 - a state of the storage, of which the caller hears
-    """Others committed `payloads` before, of which is to be known: nothing was kept."""
+class Overtaken(Exception):  # noqa: N818 - a state of the storage, not an error
+    """Others committed `payloads` meanwhile, which have to be compared first; nothing was
+    stored.
+    """
 
     def __init__(self, payloads: Sequence[StoredPayload]) -> None:
         super().__init__()
@@ -22,7 +24,7 @@ class Overtaken(Exception):  # noqa: N818 - a state of the storage, of which the
 
 
 def committed_since(store: Store, since: float, after: int, until: int) -> list[StoredPayload]:
-    """The committed payloads with numbers between `after` and `until`, if they are not older than
+    """The committed payloads with numbers between `after` and `until`, except those accepted before
     `since` (Unix seconds).
     """
     found: list[StoredPayload] = []
@@ -41,9 +43,9 @@ def accept_late(
     after: int,
     is_news: Callable[[Sequence[StoredPayload]], bool],
 ) -> tuple[Kept, list[StoredPayload]]:
-    """Accepts them, in a transaction. Others that accept wait from the moment on that the payloads
-    have their numbers, so what was committed before can be told: that behind the number `after`,
-    which is returned too, unless `is_news` says that it matters. Raises Overtaken.
+    """Accepts the payloads in a transaction. Once they have their numbers, other processes that
+    accept wait, so what was committed before them is known: the payloads after the number `after`.
+    If `is_news` says that those matter, raises Overtaken. Returns the result and those payloads.
     """
     kept = store.accept(payloads)
     committed = committed_since(store, since, after, kept.first)
@@ -53,7 +55,7 @@ def accept_late(
 
 
 def read(payloads: Iterable[StoredPayload]) -> list[tuple[float, Notification]]:
-    """When each was accepted, and what it says; those that cannot be read are left out."""
+    """The payloads with their time of acceptance; those that cannot be read are left out."""
     said: list[tuple[float, Notification]] = []
     for each in payloads:
         try:

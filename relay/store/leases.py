@@ -1,4 +1,4 @@
-"""Who works on a lane: one owner at a time, under a lease."""
+"""Leases: a lane has one owner at a time."""
 
 from typing import Protocol
 
@@ -10,28 +10,30 @@ class Leases(Protocol):
     """The leases of this process. Methods raise StoreError."""
 
     async def take(self, lane: LaneKey) -> Lease | None:
-        """Takes the lane; None when somebody else has it, who is told that it has work."""
+        """Takes the lane. None if another process has it; that one learns that the lane has
+        work.
+        """
 
     async def give_up(self, lease: Lease, until: float | None) -> None:
         """Lets others take the lane, which has work again at `until` (Unix seconds; None: when
-        something comes).
+        something arrives).
         """
 
     def is_worth_keeping(self, seconds: float) -> bool:
-        """Whether a lane that has nothing to do for so long stays with its owner."""
+        """Whether the process keeps a lane that has nothing to do for so many seconds."""
 
     def is_held(self, lease: Lease) -> bool:
         """Whether a call that begins now ends before the lease does."""
 
 
 class SoleOwner:
-    """The leases where one process owns the storage: it has every lane."""
+    """The leases of the one process that owns the storage: it has every lane."""
 
     async def take(self, lane: LaneKey) -> Lease | None:
         return Lease(lane)
 
     async def give_up(self, lease: Lease, until: float | None) -> None:
-        """Nobody else takes it."""
+        """Does nothing: no other process takes it."""
 
     def is_worth_keeping(self, seconds: float) -> bool:  # noqa: ARG002 - see Leases
         return True

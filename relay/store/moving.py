@@ -1,4 +1,6 @@
-"""Moving the open cards of lanes that a load took away, inside the store."""
+"""Moves the open cards of lanes that are no longer configured to their successors, within the
+store.
+"""
 
 from relay.core.active_config import ActiveConfig
 from relay.core.routing.lane import LaneKey
@@ -8,7 +10,7 @@ from relay.store.protocol import Store
 
 def move_cards(store: Store, config: ActiveConfig, now: float) -> tuple[LaneKey, ...]:
     """Gives the open cards of Discord webhooks to the bots that have taken over their channels,
-    inside `Store.batch`. Returns the lanes that have work now.
+    within `Store.batch`. Returns the lanes that have work now.
     """
     lanes = [target.lane for target in config.routing.all_targets]
     if not any(lane.platform == "discord" and lane.chat for lane in lanes):

@@ -1,4 +1,4 @@
-"""The transactions of the store on people and chats that a bot knows, as in `protocol`."""
+"""The transactions of the store for the people and chats that a bot knows, as in `protocol`."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -18,12 +18,12 @@ from relay.core.budget import Block, Limit
 from relay.core.card.lane_state import Down
 from relay.core.routing.lane import LaneKey
 
-BOT_REPLY_SECONDS = 60.0  # after which an answer to a command is no longer worth sending
+BOT_REPLY_SECONDS = 60.0  # after which an answer to a command is not worth sending any more
 Turn = Literal["go", "later", "dropped"]
 
 
 class Outgoing(Struct, frozen=True):
-    """An answer to a command that waits to be sent."""
+    """An answer to a command, waiting to be sent."""
 
     id: int
     bot: BotId
@@ -39,7 +39,9 @@ class PeopleStore(Protocol):
         """The last update that the bot received."""
 
     def keep_webhook(self, bot: BotId, address: str) -> None:
-        """Remembers the webhook that we have set for the bot; empty: none any more."""
+        """Stores the address of the webhook that the relay has set for the bot; empty: none any
+        more.
+        """
 
     def known(self, bot: BotId, update: Update) -> ChatContext:
         """The chat, invitation, subscriptions and cards that an update may concern."""
@@ -47,11 +49,11 @@ class PeopleStore(Protocol):
     def take_update(
         self, bot: BotId, update_id: int, effects: UpdateEffects, now: float
     ) -> tuple[LaneKey, ...]:
-        """Keeps the effects, and that the bot has listened as far as this update. Returns lanes
-        that have work now.
+        """Stores the effects, and that the bot was polled up to this update. Returns the lanes that
+        have work now.
 
-        A lane that moves is changed beside its turn: should a turn under way write it back, the
-        next call learns it anew from the platform's answer.
+        A lane that moves is changed outside its turn. If a turn under way writes the old state
+        back, the platform's answer to the next call tells the new one again.
         """
 
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -63,38 +65,42 @@ class PeopleStore(Protocol):
         """
 
     def fallen(self) -> tuple[tuple[Subscription, Down], ...]:
-        """Subscriptions whose chat is down, and how."""
+        """The subscriptions whose chats are down, and how."""
 
     def chats(self) -> tuple[ChatEntry, ...]:
         """The registry."""
 
     def create_invite(self, invite: Invite) -> None:
-        """Keeps an invitation. Those that expired a month before it was made are forgotten."""
+        """Stores an invitation. Invitations that expired more than a month before are forgotten."""
 
     def invites(self) -> tuple[Invite, ...]:
-        """All that are kept, the oldest first."""
+        """All stored invitations, the oldest first."""
 
     def revoke_invite(self, invite_id: str) -> bool:
-        """Forgets an invitation; False when there is none of that id."""
+        """Removes an invitation; False if there is none with that id."""
 
     def restore(
         self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]
     ) -> tuple[int, int]:
-        """Keeps those that there are not: how many invitations, how many subscriptions."""
+        """Stores those that do not exist yet; returns how many invitations and how many
+        subscriptions.
+        """
 
     def restore_chats(self, entries: Sequence[ChatEntry]) -> int:
-        """Keeps chats that the registry has not, as long as it has room, and topics that it does
-        not know of the others. Returns how many chats."""
+        """Stores chats that the registry lacks, as long as it has room, and topics that it does not
+        know of the others. Returns how many chats were stored.
+        """
 
     def restore_ears(self, bot: BotId, found: PollState) -> None:
         """Sets the last update of the bot, unless it has received later ones."""
 
     def bot_replies(self) -> tuple[Outgoing, ...]:
-        """Answers to commands that wait to be sent, the oldest first."""
+        """The waiting answers to commands, the oldest first."""
 
     def take_bot_reply(self, reply_id: int, limits: Sequence[Limit], now: float) -> Turn:
-        """Takes the budgets for an answer, if alerts leave them half free, and forgets it: it is
-        sent once or not at all. `dropped`: it is too old."""
+        """Takes the budgets for an answer, if alerts leave them half free, and removes it, so that
+        it is sent at most once. `dropped`: it is too old.
+        """
 
     def block(self, blocks: Sequence[Block]) -> None:
         """Applies the blocks to their budgets."""

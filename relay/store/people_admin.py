@@ -1,4 +1,4 @@
-"""Questions of operators about people and chats, and the answers of the storage."""
+"""Requests of operators about people and chats, and the storage's answers."""
 
 from typing import assert_never
 
@@ -19,13 +19,13 @@ class ListInvites(Struct, frozen=True, tag="invites"):
 
 
 class CreateInvite(Struct, frozen=True, tag="invite"):
-    """Asks to keep an invitation."""
+    """Asks to store an invitation."""
 
     invite: Invite
 
 
 class RevokeInvite(Struct, frozen=True, tag="revoke"):
-    """Asks to forget an invitation, so that its link works no more."""
+    """Asks to revoke an invitation, so that its link does not work any more."""
 
     id: str
 
@@ -47,8 +47,8 @@ class Chats(Struct, frozen=True, tag="chats"):
 
 
 class Invites(Struct, frozen=True, tag="invites"):
-    """Invitations, without their hashes: those that are kept, the one that was made, or the one
-    that was revoked.
+    """Invitations, without their hashes: all, the one that was created, or the one that was
+    revoked.
     """
 
     invites: tuple[Invite, ...]

@@ -10,13 +10,14 @@ from relay.core.routing.lane import LaneKey
 
 QueueState = Literal["pending", "dead"]
 MOST_LISTED = 200  # deliveries in one page
-LARGEST_SHOWN = 4 << 20  # bytes of a notification that is shown
+LARGEST_SHOWN = 4 << 20  # bytes of a notification that can be shown
 
 
 class Query(Struct, frozen=True, tag="list"):
-    """Which deliveries to list: those that count under `receiver` (empty: all), in that state
-    (None: pending ones, then dead ones). A page goes on behind `after`, which is the `next` of the
-    page before; at most `MOST_LISTED`."""
+    """The deliveries to list: those that count under `receiver` (empty: all) in that state (None:
+    pending ones, then dead ones). A page begins after `after`, the `next` of the page before, and
+    has at most `MOST_LISTED` deliveries.
+    """
 
     receiver: str = ""
     state: QueueState | None = None
@@ -25,13 +26,13 @@ class Query(Struct, frozen=True, tag="list"):
 
 
 class Queued(Struct, frozen=True):
-    """A delivery. `id` is short and stays. It counts under `receiver`; a copy that stands in for a
-    chat that is down has the receiver of its chat in `fallback`.
+    """A delivery. `id` is short and does not change. It counts under `receiver`; for a copy that
+    replaces a chat that is down, `fallback` is the receiver of its own chat.
 
-    `alerts` are the first different names of its alerts, `count` how many alerts it has. `why`:
-    what keeps a pending one from its chat, or how it ended. `attempts` failed since the chat last
-    took something of its card; the next comes at `retry_at` (Unix seconds; None: as soon as may be,
-    or never).
+    `alerts` are the first different names of its alerts, `count` is how many alerts it has. `why`:
+    what keeps a pending one from its chat, or how it ended. `attempts` calls failed since the chat
+    last accepted something of its card; the next is made at `retry_at` (Unix seconds; None: as soon
+    as possible, or never).
     """
 
     id: str
@@ -49,9 +50,10 @@ class Queued(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True, tag="page"):
-    """A page of deliveries, by receiver, then chat, the oldest first. `pending` and `dead` are how
-    many there are in all for the receiver that was asked for; had that never a delivery, `others`
-    are the receivers that had. `next` is empty on the last page."""
+    """A page of deliveries, by receiver, then chat, the oldest first. `pending` and `dead` are the
+    totals for the receiver that was asked for; if it never had a delivery, `others` are the
+    receivers that had. `next` is empty on the last page.
+    """
 
     deliveries: tuple[Queued, ...]
     pending: int
@@ -61,8 +63,9 @@ class Page(Struct, frozen=True, tag="page"):
 
 
 class Whole(Struct, frozen=True, tag="delivery"):
-    """One delivery with the part of its notification that goes to its chat; None when it has more
-    than `LARGEST_SHOWN` of its `size` bytes."""
+    """One delivery with the part of its notification for its chat; None if that has more than
+    `LARGEST_SHOWN` of its `size` bytes.
+    """
 
     delivery: Queued
     notification: Notification | None
@@ -87,6 +90,6 @@ class Dropped(Struct, frozen=True, tag="dropped"):
 
 
 class Refused(Struct, frozen=True, tag="refused"):
-    """The command changed nothing: one line with the reason and the remedy."""
+    """The command changed nothing; one line with the reason and the remedy."""
 
     why: str

@@ -32,12 +32,12 @@ _subscription = msgspec.json.Decoder(Subscription).decode
 _entry = msgspec.json.Decoder(ChatEntry).decode
 _bot = msgspec.json.Decoder(BotId).decode
 _ears = msgspec.json.Decoder(PollState).decode
-_Key = tuple[str, str]  # a card's group and fingerprint, as they are in the file
+_Key = tuple[str, str]  # a card's group and fingerprint, as the file has them
 
 
 class Piece(Struct, frozen=True):
-    """A card of the damaged storage, if it could be read, with its pending deliveries in the order
-    of acceptance. `unreadable` counts those that could not be read.
+    """A card of the damaged storage, if it could be read, with its pending deliveries in order of
+    acceptance. `unreadable` counts those that could not be read.
     """
 
     lane: LaneKey
@@ -61,9 +61,10 @@ class People(Struct, frozen=True):
 
 
 class Salvaged(Struct, frozen=True, tag="salvaged"):
-    """What came of a salvage. `outdated` deliveries stay behind, since their chats have heard of
+    """The result of a salvage. `outdated` deliveries are left out, since their chats have been told
     something newer. `unreadable` are deliveries, `strangers` invitations, subscriptions, chats and
-    bots that could not be read."""
+    bots that could not be read.
+    """
 
     deliveries: int = 0
     cards: int = 0
@@ -92,7 +93,7 @@ class Salvaged(Struct, frozen=True, tag="salvaged"):
 
 
 def salvage(file: Path, store: Store) -> Salvaged:
-    """Takes in all of it, in the transaction under way. Raises NothingToSalvage."""
+    """Salvages the whole file in the present transaction. Raises NothingToSalvage."""
     total = Salvaged()
     for piece in pieces(file):
         total += take_in(store, [piece])
@@ -100,7 +101,7 @@ def salvage(file: Path, store: Store) -> Salvaged:
 
 
 def pieces(file: Path) -> Generator[People | Piece]:
-    """The readable contents: people first, since routes to them depend on them, then card by card;
+    """The readable contents: people first, since routes to them depend on them, then card by card.
     `file` is not changed. Raises NothingToSalvage.
     """
     with wreck.opened(file) as found:
@@ -113,7 +114,7 @@ def pieces(file: Path) -> Generator[People | Piece]:
 
 
 def take_in(store: Store, found: Sequence[People | Piece]) -> Salvaged:
-    """Accepts pieces in the present transaction. Existing entries of the storage win."""
+    """Accepts the pieces in the present transaction. Existing entries of the storage win."""
     total = Salvaged()
     for piece in found:
         total += _welcome(store, piece) if isinstance(piece, People) else _take_in(store, piece)

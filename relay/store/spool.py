@@ -29,8 +29,8 @@ _STEPS = (
 
 
 class Spooled(Struct, frozen=True):
-    """A body, the source that it came from, and when it was accepted, in Unix seconds. `number` is
-    its place in the spool.
+    """A body, its source, and when it was accepted, Unix seconds. `number` is its position in the
+    spool.
     """
 
     source: str
@@ -41,7 +41,7 @@ class Spooled(Struct, frozen=True):
 
 class Spool:
     """A folder with bodies that wait for the storage, owned by one process until `close`. Methods
-    return when what they did is on the disk, and raise StoreError. Needs a running loop.
+    return when their effect is on the disk, and raise StoreError. Needs a running loop.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,10 +57,10 @@ class Spool:
         except (sqlite3.Error, NewerSchema, OSError) as error:
             self._dir.release()
             raise CannotStart(f"{path}: {error}; move the file away to begin anew") from error
-        self.count = int(rows[0])  # bodies that wait, with those that are being written
+        self.count = int(rows[0])  # waiting bodies, with those being written
 
     async def keep(self, spooled: Spooled) -> None:
-        """Appends a body; those that come together are synced together."""
+        """Appends a body. Bodies that arrive together are synced together."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._arrived.append((spooled, done))
         self.count += 1
@@ -69,22 +69,22 @@ class Spool:
         await asyncio.shield(done)
 
     async def first(self) -> Spooled | None:
-        """The body that waits longest."""
+        """The body that has waited longest."""
         return await self._run(self._first)
 
     async def remove(self, spooled: Spooled) -> None:
-        """It is in the storage."""
+        """Removes a body that is in the storage."""
         await self._run(partial(self._change, "DELETE FROM spool WHERE id = ?", spooled.number))
         self.count -= 1
 
     async def put_aside(self, spooled: Spooled) -> None:
-        """It stays in the file, for a person to look at, and waits no more."""
+        """Keeps the body in the file for a person to look at; it does not wait any more."""
         sql = "UPDATE spool SET aside = 1 WHERE id = ?"
         await self._run(partial(self._change, sql, spooled.number))
         self.count -= 1
 
     async def close(self) -> None:
-        """Ends the use of the folder when everything that came is written."""
+        """Closes the folder after everything that arrived is written."""
         if self._writing:
             await asyncio.gather(self._writing, return_exceptions=True)
         await self._run(self._db.close)

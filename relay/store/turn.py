@@ -1,5 +1,5 @@
-"""The turn of a lane inside the store: the last result is settled, a page of deliveries folded, and
-the next step decided, all in one transaction.
+"""The turn of a lane within the store: the last result is settled, a page of deliveries is folded,
+and the next step is decided, all in one transaction.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from relay.core.action.marks import NO_MARKS
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
-from relay.core.card import suspicion
+from relay.core.card import suspicion, withheld
 from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
@@ -48,13 +48,13 @@ from relay.store.turn_acting import ActingTurn
 from relay.store.turn_fallbacks import copy_to_fallbacks, hand_over
 
 PAGE = 16  # deliveries folded at a time
-AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
-_LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
-_MOST_LED = 100  # alerts of a card that are looked for on others
-_LOOK_AGAIN = 15.0  # seconds until a card looks again for a message that is yet to come
-_MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
-_MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
-_MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
+AFTER_BUG = 15.0  # seconds for which others of its chat go before a card at which a turn failed
+_LARGE = 2000  # alerts; folding more of them ends a turn, so that others get the store's thread
+_MOST_LED = 100  # alerts of a card that are looked up on other cards
+_LOOK_AGAIN = 15.0  # seconds until a card checks again for a message that is still to come
+_MOST_TWINS = 3  # alerts of a card that may be the same thing at several severities
+_MOST_SAVED = 16  # cards that a turn stores without a call before others get the store's thread
+_MOMENT = 0.01  # seconds: something due so soon is due, however its time was rounded
 LEFT_ALONE = 5.0  # seconds for which a lane is left to processes with a newer configuration
 _YIELDS = 5.0  # seconds for which a card that failed lets others of its lane go first
 _Key = tuple[GroupId, str]
@@ -69,15 +69,17 @@ class Ending(Struct, frozen=True):
 
 
 class Turn(Struct, frozen=True):
-    """What a turn came to. `next` is the call to make, or until when there is none (Unix seconds;
-    None: nothing is to come). `situation` belongs to the call. `woken` are other lanes that have
-    work since; `endings` what ended; `contradicted` the groups (key, and the external URLs of two
-    Alertmanagers) of which two Alertmanagers go on telling different things; `bugs` what went wrong
-    with a card that waits for a while because of it; `left` the subscriptions of a chat that left
-    for good, `subscriptions` those that are left then. `absent` are sources of which alerts are no
-    longer listed, so that their Alertmanagers may be asked. `hand_over_at`: what waits since too
-    long is due for a fallback then, whatever the call comes to. `leaves`: the lane is for a process
-    with a newer configuration.
+    """The result of a turn.
+
+    `next` is the call to make, or until when there is none (Unix seconds; None: nothing is to
+    come). `situation` belongs to the call. `woken` are other lanes that got work; `endings` are the
+    deliveries that ended; `contradicted` are the groups (key, and external URLs) about which two
+    Alertmanagers keep contradicting each other; `bugs` are the errors of cards that wait for some
+    time because of them; `left` are the subscriptions of a chat that left for good, `subscriptions`
+    those that remain. `absent` are sources some of whose alerts are no longer listed, so that their
+    Alertmanagers can be asked. `hand_over_at`: when deliveries that waited too long go to a
+    fallback, whatever the result of the call. `leaves`: the lane is for a process with a newer
+    configuration.
     """
 
     next: Send | Wait
@@ -94,9 +96,7 @@ class Turn(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """Budgets let no call of this rank, or of one that goes later, through before `until` (Unix
-    seconds).
-    """
+    """Budgets allow no call of this rank or a higher number before `until` (Unix seconds)."""
 
     rank: Rank
     until: float
@@ -112,9 +112,9 @@ def take_turn(
     jitter: float = 0.5,
     refused: Refused | None = None,
 ) -> Turn:
-    """One turn of the lane at `now` (Unix seconds), inside `Store.batch`. `result` is the result of
-    the last call; without one, a call that somebody began and did not settle is settled as unknown,
-    with `jitter` (0 to 1) in its pause. What was `refused` a moment ago is not tried. Raises
+    """One turn of the lane at `now` (Unix seconds), within `Store.batch`. `result` is the result of
+    the last call; without one, a call that was begun and not settled is settled as unknown, with
+    `jitter` (0 to 1) in its pause. A step that was `refused` a moment ago is not tried. Raises
     StoreError and Fenced.
     """
     lane = lease.lane
@@ -123,7 +123,7 @@ def take_turn(
     before = refused.rank if refused else None
     turn = _Turn(store, lease, config, platforms, now)
     if store.in_doubt(lane) is None:
-        result = None  # it was kept, though the commit seemed to fail
+        result = None  # it was stored, although the commit seemed to fail
     elif result is None:
         result = doubt(store, lane, config, now, jitter)
     if result is not None:
@@ -165,7 +165,7 @@ def _next(due: float | None, refused: Refused | None) -> Wait:
 
 
 def settle_once(store: Store, lease: Lease, result: AttemptResult) -> tuple[Ended, ...]:
-    """Settles the call, unless it is: a commit that seemed to fail may have succeeded."""
+    """Settles the call, unless that was done: a commit that seemed to fail may have succeeded."""
     return () if store.in_doubt(lease.lane) is None else store.settle(lease, result)
 
 
@@ -177,8 +177,8 @@ def doubt(
     jitter: float,
     why: str = "the relay stopped during the call",
 ) -> AttemptResult | None:
-    """The result of a call that was begun and whose answer nobody has: the message may stand in the
-    chat. None without such a call, and where nobody shows its card any more.
+    """The result of a call that was begun and whose answer nobody has: its message may be in the
+    chat. None if there is no such call, or no receiver shows its card any more.
     """
     attempt = store.in_doubt(lane)
     card = store.card(lane, attempt.group, attempt.fingerprint) if attempt else None
@@ -193,7 +193,7 @@ def doubt(
 
 
 class _Turn:
-    """A turn under way: what it did so far."""
+    """A turn under way, with what it has done so far."""
 
     def __init__(
         self, store: Store, lease: Lease, config: ActiveConfig, platforms: Platforms, now: float
@@ -235,8 +235,8 @@ class _Turn:
         return replace(self.done(Wait(self._now + LEFT_ALONE)), leaves=True)
 
     def is_out_of_date(self, claim: Claim) -> bool:
-        """What is at hand was routed by a newer configuration than ours, or nobody shows it by
-        ours, which is not the newest: another process knows better.
+        """Whether another process knows better: a newer configuration than ours routed the claimed
+        deliveries, or no receiver shows them by our configuration, which is not the newest.
         """
         ours = self._config.generation
         if any(opened.generation > ours for opened in claim.page):
@@ -256,9 +256,9 @@ class _Turn:
             self._endings.append(Ending(self._lane, ended, why))
 
     def settle(self, result: AttemptResult) -> None:
-        """Keeps the result. A subscriber's chat that left for good has ended its subscriptions.
-        When the lane's trouble is over, so are the pauses of its cards, and those of other lanes of
-        its API; a card that cannot be told is handed to the fallback.
+        """Stores the result. If a subscriber's chat left for good, its subscriptions end. The end
+        of the lane's trouble ends the pauses of its cards and of other lanes of its API. A card
+        that cannot be told goes to the fallback.
         """
         since = self._store.state(self._lane).passed_at
         card = result.change.card
@@ -280,7 +280,7 @@ class _Turn:
             self._left = people.end_subscriptions(fallen)
 
     def _look_once_more(self, card: Card) -> None:
-        """Somebody may have acted while the call was made."""
+        """Rechecks the card, since somebody may have acted during the call."""
         target = self._config.target(self._lane, card.receiver)
         if target is None or not (self._config.acting.is_used or card.acting != NO_MARKS):
             return
@@ -289,8 +289,8 @@ class _Turn:
             self._store.postpone(self._lease, card.group, card.fingerprint, self._now)
 
     def fold(self, claim: Claim) -> int:
-        """Lays the page over its cards, and gives how many alerts these have. Deliveries whose chat
-        or receiver is gone are routed again.
+        """Folds the page into its cards, and returns how many alerts those have. Deliveries whose
+        chat or receiver is gone are routed again.
         """
         known = {(card.group, card.fingerprint): card for card in claim.cards}
         pages: dict[_Key, list[Open]] = {}
@@ -319,8 +319,8 @@ class _Turn:
     def _folded(
         self, card: Card, page: Sequence[Open], claim: Claim, target: Target, digest: Card | None
     ) -> CardChange:
-        """The card with the page. What fires anew in a digest that nobody reads any more gets a
-        message of its own.
+        """The card after the page. If it fires anew in a digest that is too old to be noticed, it
+        gets a message of its own.
         """
         latest, now = page[-1], self._now
         card = replace(card, fallback_for=latest.owner if latest.owner != latest.receiver else "")
@@ -349,8 +349,8 @@ class _Turn:
         )
 
     def _route_again(self, opened: Open) -> None:
-        """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
-        chats that have heard of the group since; it is dead where that is nowhere.
+        """Routes an open delivery whose chat or receiver is gone by the present routes, except to
+        chats that have been told of the group since. It is dead if they lead nowhere.
         """
         empty = opened.alerts == ()
         routed = () if empty else deliveries(self._config.routing, opened.notification).deliveries
@@ -362,8 +362,8 @@ class _Turn:
         self.end(self._store.dismiss(self._lease, [opened.seq], how, why, self._now), why)
 
     def _supersede(self, card: Card, page: Sequence[Open]) -> None:
-        """What waits for the card beside the oldest delivery and the newest payload has been merged
-        into that one: however long a chat is down, what is kept for it does not grow.
+        """Merges the deliveries that wait for the card into the newest payload, except the oldest,
+        so that what is kept for a chat that is down does not grow with time.
         """
         own = [opened for opened in page if opened.notification.group == card.group]
         told = {opened.accepted_at for opened in own if opened.alerts != ()}
@@ -381,9 +381,9 @@ class _Turn:
         self.end(ended)
 
     def bring(self, claim: Claim, card: Card) -> tuple[Send | Wait, Situation | None] | None:
-        """The call that the card needs, if it does; else what was decided is done. A bug in one
-        card must not silence the others of its chat. A card that nobody shows any more is
-        forgotten: what is pending on it is open again, for another turn.
+        """The call that the card needs, if it needs one; otherwise the decision is carried out. A
+        bug in one card must not silence the others of its chat. A card that no receiver shows any
+        more is removed, and its pending deliveries are open again for another turn.
         """
         target = self._config.target(self._lane, card.receiver)
         if target is None:
@@ -397,7 +397,7 @@ class _Turn:
             card, unsure = self._led_on(self._acting.overlaid(card, target), target)
             situation = self._situation(claim, card, target)
             decision = decide(card, situation)
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - see the docstring
             self._bugs.append(repr(error))
             later = self._now + AFTER_BUG
             self._store.postpone(self._lease, card.group, card.fingerprint, later)
@@ -420,8 +420,8 @@ class _Turn:
         return None
 
     def _led_on(self, card: Card, target: Target) -> tuple[Card, bool]:
-        """The card with where those of its alerts fire that are no longer reported here, and
-        whether one of those messages is yet to come.
+        """The card, with the messages on which those of its alerts fire that are no longer reported
+        here, and whether one of those messages is still to come.
         """
         left = tuple(entry.fingerprint for entry in card.entries if entry.status == "gone")
         if not left:
@@ -440,20 +440,21 @@ class _Turn:
 
     def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
         """Until when a card that failed lets others go: while its lane pauses, while others have
-        something to do, or while half of a budget is used up. So does one that is more like those
-        that failed than another that waits. 0.0: it may go.
+        something to do, or while half of a budget is used up (but a digest, which tells what is
+        new). So does a card that has more in common with failed ones than another waiting card.
+        0.0: it may go.
         """
         state = claim.state
         if card.failures and state.down is None and state.retry_at > self._now:
             return state.retry_at
         name = name_of(card.group, card.fingerprint)
         fails = yields(card.failures, name, state, self._now) and (
-            claim.waiting > 1 or self._is_half_used(state, target)
+            claim.waiting > 1 or (card.group != DIGEST and self._is_half_used(state, target))
         )
         return self._now + _YIELDS if fails or self._is_suspected(state, card) else 0.0
 
     def _is_half_used(self, state: LaneState, target: Target) -> bool:
-        """The calls that failed leave half of each budget to what is new."""
+        """Whether half of a budget is used up: failed calls leave the other half to new cards."""
         limits = limits_of(target, state, self._config.limits, self._platforms)
         return any(
             self._store.room([limit], self._now, _MOMENT) <= limit.count // 2
@@ -487,7 +488,7 @@ class _Turn:
             urgent=claim.urgent,
             urgent_room=urgent_room,
             rank=claim.rank,
-            lines=claim.lines,
+            lines=withheld.applied(claim.lines, card, claim.state, self._now),
             digest=card if card.group == DIGEST else self._store.card(self._lane, DIGEST, ""),
             memory=self._memory(card),
             acting=self._config.acting,
@@ -495,8 +496,8 @@ class _Turn:
         )
 
     def _memory(self, card: Card) -> Memory:
-        """What the last seven days know of the alert of a card that has one, which may have risen
-        in severity.
+        """The earlier episodes of the alert of a one-alert card within seven days; its severity may
+        have risen since.
         """
         if not 0 < len(card.entries) <= _MOST_TWINS or not is_firing(card):
             return Memory()
@@ -512,8 +513,8 @@ class _Turn:
 def _originals(
     seqs: Sequence[int], duplicates: Sequence[int], counted: int
 ) -> tuple[tuple[int, ...], int]:
-    """For each duplicate of a page the delivery that counted last before it, and the one that did
-    after the page; `counted` is the one that did before.
+    """For each duplicate of a page the last delivery that counted before it, and the last one that
+    counts after the page; `counted` is the one before the page.
     """
     repeated = set(duplicates)
     originals: dict[int, int] = {}
@@ -526,7 +527,7 @@ def _originals(
 
 
 def arriving(opened: Open) -> Arriving:
-    """A delivery as its card meets it."""
+    """The delivery as its card gets it."""
     notification = opened.notification
     alerts = notification.alerts
     return Arriving(

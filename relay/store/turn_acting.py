@@ -1,4 +1,4 @@
-"""What people, Alertmanagers and escalations say of a lane's cards, within a turn."""
+"""The marks of people, Alertmanagers and escalations on a lane's cards, within a turn."""
 
 from msgspec.structs import replace
 
@@ -20,7 +20,7 @@ from relay.store.protocol import Store
 
 
 class ActingTurn:
-    """The part of a turn that acting has. Of the store it writes only what `Store.acting` keeps."""
+    """The acting part of a turn. It writes only through `Store.acting`."""
 
     def __init__(
         self, store: Store, lane: LaneKey, config: ActiveConfig, platforms: Platforms, now: float
@@ -32,12 +32,12 @@ class ActingTurn:
         self._now = now
 
     def overlaid(self, card: Card, target: Target) -> Card:
-        """The card with what people and Alertmanager did about its alerts. Where nothing of it is
-        configured, nothing is said.
+        """The card with what people and Alertmanager did about its alerts; without marks if nothing
+        of that is configured.
         """
         acting, group = self._config.acting, card.group
         if card.acting.lost is not None and not acting.heartbeats:
-            card = with_edit(card)  # its mark does not tell
+            card = with_edit(card)  # its mark does not change with it
         if not acting.is_used or not is_firing(card) or is_notice(group):
             return owing(overlaid(card, NO_MARKS, self._now), None, ())
         store, alerts = self._store.acting, shown_alerts(card)
@@ -60,7 +60,7 @@ class ActingTurn:
         return self._escalated(with_silence_over(card, after, target.policy, self._now))
 
     def start_clocks(self, card: Card, now: float) -> None:
-        """A chat accepted a message of the card: what nobody takes escalates from then on."""
+        """Starts the escalation clocks of a card, after a chat accepted a message of it."""
         plan = self._config.acting.escalations.get(card.receiver)
         target = self._config.target(self._lane, card.receiver)
         if plan is None or target is None or is_notice(card.group):
@@ -81,8 +81,8 @@ class ActingTurn:
                 store.keep_clock(self._lane, clock, following.at if following else None)
 
     def ask_for(self, card: Card) -> str | None:
-        """Alerts of the card that are no longer listed are to be asked for; of those that are
-        listed nothing is. Returns the source whose Alertmanager is to be asked.
+        """Records the alerts of the card that are no longer listed, so that Alertmanager is asked
+        about them, and forgets those that are listed. Returns the source to ask about.
         """
         source, at = card.group.source, card.heard_at
         if source not in self._config.acting.alertmanagers:
@@ -99,7 +99,7 @@ class ActingTurn:
         return platform.buttons_in(lane, state.kind, self._config.acting)
 
     def _untaken_by(self, card: Card) -> tuple[str, float] | None:
-        """The receiver from which the card's alerts came, because nobody took them there."""
+        """The receiver from which the card's alerts came because nobody took them there."""
         plans = self._config.acting.escalations
         own = card.receiver
         leading = [
@@ -111,8 +111,8 @@ class ActingTurn:
         return came_from(plans, clocks, own)
 
     def _escalated(self, card: Card) -> Card:
-        """The card with what its escalation has to say to somebody on this platform; a fallback's
-        card says what the chat cannot be told that it stands in for.
+        """The card with the text that its escalation owes to somebody on this platform. A
+        fallback's card says it for the chat that it replaces, while that one is down.
         """
         receiver = card.fallback_for or card.receiver
         is_for_one_down = not card.fallback_for or self._is_down(receiver)

@@ -1,20 +1,20 @@
-"""Copies of what a lane cannot tell to the fallbacks of its receivers, within a turn."""
+"""Copies of deliveries that a lane cannot show to the fallbacks of its receivers, within a turn."""
 
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId
 from relay.core.routing.lane import LaneKey, Target
 from relay.store.protocol import Lease, Store
 
-_MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
+_MOMENT = 0.01  # seconds: something due so soon is due, however its time was rounded
 _Key = tuple[GroupId, str]
 
 
 def copy_to_fallbacks(
     store: Store, lease: Lease, config: ActiveConfig, card: _Key | None = None
 ) -> tuple[LaneKey, ...]:
-    """Hands what the lane owes, or what waits for one card, to the fallbacks of its receivers.
-    What stands here for others goes on along their chain of fallbacks. Returns the lanes that have
-    work now.
+    """Copies the lane's pending deliveries, or those of one card, to the fallbacks of its
+    receivers. Copies that are pending here go on along their chain of fallbacks. Returns the lanes
+    that have work now.
     """
     return tuple(
         lane
@@ -26,8 +26,8 @@ def copy_to_fallbacks(
 def hand_over(
     store: Store, lease: Lease, config: ActiveConfig, now: float
 ) -> tuple[tuple[LaneKey, ...], float | None]:
-    """Copies what waited for `fallback_after` to the fallbacks. Returns the lanes that have work
-    now, and when more will have waited for so long (Unix seconds; None: nothing waits).
+    """Copies deliveries that have waited for `fallback_after` to the fallbacks. Returns the lanes
+    that have work now, and when more will have waited so long (Unix seconds; None: nothing waits).
     """
     woken: list[LaneKey] = []
     due: list[float] = []

@@ -1,5 +1,5 @@
-"""The one thread that uses the store. Jobs that wait when a commit ends go into the next one (group
-commit): first payloads to accept, then the others.
+"""The one thread that uses the store. Jobs that wait at the end of a commit go into the next one
+(group commit): payloads to accept first, then the others.
 """
 
 import asyncio
@@ -18,36 +18,36 @@ from relay.store.protocol import Kept, NewPayload, Store, StoreError
 
 T = TypeVar("T")
 _MOST_ACCEPTED = 512  # senders answered by one commit
-_MOST_SYNCED = 32  # other jobs in it
-_MOST_UNSYNCED = 4  # jobs in a transaction of their own; then those that are accepted come again
-_APART = 0.004  # seconds from the beginning of a commit of what is accepted to the next one's
+_MOST_SYNCED = 32  # other jobs in one commit
+_MOST_UNSYNCED = 4  # jobs in a transaction of their own, after which payloads go first again
+_APART = 0.004  # seconds from the beginning of a commit of payloads to that of the next one
 _EVER = float("inf")
 _QUIET = 0.05  # seconds without work after which unsynced commits are synced
 
 
 class Transactions(Protocol):
-    """Runs jobs as transactions of the store. Each returns the job's result after the commit.
-    Raises StoreError, or the exception of the job: then nothing was kept.
+    """Runs jobs as transactions of the store. Each method returns the job's result after the
+    commit. Raises StoreError, or the exception of the job; then nothing was stored.
     """
 
     async def run(self, job: Callable[[], T]) -> T:
-        """The commit is on the disk when this returns."""
+        """Runs the job; the commit is on the disk when this returns."""
 
     async def run_unsynced(self, job: Callable[[], T]) -> T:
-        """Commits without a sync of its own: the next commit of `run` syncs it, or a moment passes.
+        """Commits without a sync of its own: the next commit of `run` syncs it, or one soon after.
         For results that follow from synced rows: a power cut undoes them, and they are made again.
         """
 
 
 class _Job(NamedTuple):
-    """Something to do. Any: jobs of every type are in one queue."""
+    """A job with its future. Any: jobs of every type are in one queue."""
 
     call: Callable[[], Any]
     future: "asyncio.Future[Any]"
 
 
 class _Accepting(NamedTuple):
-    """What one sender waits for."""
+    """The payloads of one sender, with their future."""
 
     payloads: Sequence[NewPayload]
     future: "asyncio.Future[Kept]"
@@ -61,11 +61,11 @@ class Writer:
         self._accepting: deque[_Accepting] = deque()
         self._synced: deque[_Job] = deque()
         self._unsynced: deque[_Job] = deque()
-        # What is put for the thread, and in which of the queues it is to wait; None: the end.
+        # What is put for the thread, and the queue in which it waits; None: the end.
         self._inbox: SimpleQueue[tuple[deque[Any], Sequence[object]] | None] = SimpleQueue()
-        self._arrived: list[_Accepting] = []  # in this round of the loop
+        self._arrived: list[_Accepting] = []  # in this round of the event loop
         self._flow = TurnPace()
-        self.load = 0  # jobs that somebody waits for
+        self.load = 0  # jobs that a caller waits for
         self._closing = False
         self._dirty = False
         self._accepted_at = 0.0
@@ -76,24 +76,24 @@ class Writer:
 
     @property
     def backlog(self) -> int:
-        """Jobs that wait for the thread."""
+        """The number of jobs that wait for the thread."""
         waiting = len(self._accepting) + len(self._synced) + len(self._unsynced)
         return waiting + len(self._arrived) + self._inbox.qsize()
 
     def accept(self, payloads: Sequence[NewPayload]) -> "asyncio.Future[Kept]":
-        """Accepts the payloads, together with those of other callers that wait, before other jobs.
-        One of the callers that a commit answers gets the lanes that have work now.
+        """Accepts the payloads, together with those of other waiting callers and before other jobs.
+        One of the callers in a commit gets the lanes that have work now.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Kept] = loop.create_future()
-        if not self._arrived:  # the thread is woken once for all that this round of the loop reads
+        if not self._arrived:  # one wake-up for all bodies read in this round of the event loop
             loop.call_soon(self._hand_over)
         self._arrived.append(_Accepting(payloads, future))
         return future
 
     async def spread(self) -> tuple[LaneKey, ...]:
-        """Brings accepted payloads to all lanes that they concern. Returns the lanes that have work
-        now.
+        """Spreads accepted payloads to all lanes that they concern. Returns the lanes that have
+        work now.
         """
         return await self.run_unsynced(self._store.spread)
 
@@ -116,8 +116,8 @@ class Writer:
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
-        """While this is held, jobs with low precedence wait, once: payloads that are accepted in
-        many pieces leave no gaps for long work.
+        """While this is held, jobs of low precedence wait, once: payloads that are accepted in many
+        parts leave no gaps for long work.
         """
         self._ahead += 1
         self._passed.clear()
@@ -151,7 +151,7 @@ class Writer:
             self._yield()
 
     def _yield(self) -> None:
-        """Does jobs that yield to payloads, if it is time: under load one, else a few."""
+        """Does jobs that yield to payloads, if it is time: one under load, else a few."""
         began = time.monotonic()
         if self._flow.pause(began) > 0 and not self._closing:
             return
@@ -162,9 +162,9 @@ class Writer:
             self._flow.worked(ended - began, ended)
 
     def _gather(self) -> None:
-        """Where nothing else is to do, a commit of what is accepted begins a moment after the last
-        one did: under load one commit then serves several senders, a single sender waits for none.
-        https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-COMMIT-DELAY
+        """Waits, if there is nothing else to do, until a moment after the start of the last commit
+        of payloads. Under load one commit then serves several senders; a single sender does not
+        wait. https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-COMMIT-DELAY
         """
         if not self._accepting:
             return
@@ -175,12 +175,12 @@ class Writer:
         self._accepted_at = time.monotonic()
 
     def _has_other(self) -> bool:
-        """Whether there is other work than to accept."""
+        """Whether there is other work than accepting."""
         may = self._unsynced and not self._flow.pause(time.monotonic())
         return bool(self._synced or may)
 
     def _wait(self) -> bool:
-        """Waits for work; False when the end has come and nothing waits."""
+        """Waits for work; False if the end has come and nothing waits."""
         self._take(None)
         while not (self._accepting or self._has_other()):
             if self._closing and not self._unsynced:
@@ -195,8 +195,8 @@ class Writer:
         return True
 
     def _take(self, seconds: float | None) -> bool:
-        """Puts what came where it is to wait. Waits so long for something to come (None: not).
-        Whether something came.
+        """Sorts what came into its queues, and waits up to so many seconds for something to come
+        (None: not at all). Returns whether something came.
         """
         came = False
         try:
@@ -223,7 +223,7 @@ class Writer:
             return
         try:
             self._store.batch([self._store.sync])
-        except StoreError:  # whoever writes next is told
+        except StoreError:  # the next writer is told
             return
         self._dirty = False
 
@@ -245,7 +245,7 @@ class Writer:
         if not taken:
             return
         calls = [job.call for job in taken]
-        # Jobs that only read leave nothing to sync, and what is not synced yet would not be.
+        # Jobs that only read leave nothing to sync, and unsynced commits would stay so.
         syncs = [self._store.sync] if durable and self._dirty else []
         results = self._results([*calls, *syncs], durable=durable)
         _answer([job.future for job in taken], results[: len(taken)])
@@ -265,7 +265,7 @@ class Writer:
 
 
 def _shares(kept: object, taken: Sequence[_Accepting]) -> list[object]:
-    """What a commit for several senders tells each of them; the first wakes the lanes."""
+    """The results for the senders of one commit; the first of them wakes the lanes."""
     assert isinstance(kept, Kept)  # noqa: S101 - the jobs of a batch are of any type
     first = kept.first + len(taken[0].payloads)
     shares: list[object] = [kept]
@@ -280,7 +280,7 @@ def _some(jobs: deque[T], most: int) -> list[T]:
 
 
 def _answer(futures: Sequence["asyncio.Future[Any]"], results: Sequence[object]) -> None:
-    """One wake-up of the loop for all of a commit."""
+    """Sets all results of a commit with one wake-up of the event loop."""
     futures[0].get_loop().call_soon_threadsafe(_resolve, futures, results)
 
 

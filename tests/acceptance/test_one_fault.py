@@ -178,14 +178,79 @@ async def test_what_a_box_refuses_for_its_style_goes_out_plain_at_the_third_try(
     assert f"Alert-{BAD}" in world.telegram.transcript(CHAT)
 
 
+def storming(number: int, name: str, where: str) -> Notification:
+    """A group of one critical alert of that name, at that place."""
+    of = alert(f"{where}-{number}", severity="critical", name=name)
+    return notification(of, group=GroupId("", "relay", f"{{}}:{number}"))
+
+
+@pytest.mark.parametrize("platform", ["telegram", "discord"])
+@pytest.mark.parametrize(("kind", "within"), [("blocked", 60.0), ("500", 60.0), ("hang", 180.0)])
+@pytest.mark.parametrize("ill", ["name", "place"])
+async def test_a_digest_with_a_text_that_does_not_pass_tells_the_others_and_counts_all(
+    ill: str, kind: FaultKind, within: float, platform: str
+) -> None:
+    """Also where no other message of the chat gets through meanwhile."""
+    world = World(telegram_target() if platform == "telegram" else discord_target())
+    for where in ("telegram", "discord"):
+        world.faults.add(where, "*", kind, text=BAD)
+    for number in range(60):
+        is_ill = number % 4 == 3
+        name = f"Alert-{BAD}" if is_ill and ill == "name" else f"Alert-{number % 4}"
+        await world.post(storming(number, name, BAD if is_ill and ill == "place" else "db"))
+    await world.run(until=within)
+    shown = world.telegram.transcript(CHAT) + world.discord.transcript(CHANNEL)
+    (told,) = [text for text in shown.split("\n\n") if "60 groups firing" in text] or [shown]
+    assert "60 critical" in told
+    for number in range(3):
+        assert f"Alert-{number}" in told
+    assert ("Alert-3" in told) == (ill == "place")
+    assert BAD not in shown
+
+
+@pytest.mark.parametrize("kind", ["502", "hang"])
+async def test_after_an_outage_a_digest_names_all_within_seconds(kind: FaultKind) -> None:
+    """Whichever call is the first to get through: one with all names, or one that only counts."""
+    began = set[bool]()
+    for tens in range(1, 13):
+        world = World()
+        world.faults.add("telegram", "*", kind, until=T0 + 10 * tens)
+        for number in range(60):
+            await world.post(storming(number, f"Alert-{number % 4}", "db"))
+        while not (shown := world.telegram.transcript(CHAT)):
+            await world.run(until=world.now - T0 + 1)
+        began.add("left out" in shown)
+        await world.run(until=world.now - T0 + 15)
+        digest = world.telegram.transcript(CHAT).split("In one message")[0]
+        assert "left out" not in digest
+        assert all(f"Alert-{number} ×15 (db-{number}" in digest for number in range(4))
+    assert began == {False, True}
+
+
+async def test_a_digest_tries_again_by_itself_what_its_chat_did_not_take() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "blocked", text=BAD, until=T0 + 250)
+    for number in range(60):
+        await world.post(storming(number, f"Alert-{BAD}" if number % 2 else "Alert-good", "db"))
+    await world.run(until=200)
+    assert "name left out: this chat does not take it ×30" in world.telegram.transcript(CHAT)
+    await world.run(until=500)
+    assert "left out" not in world.telegram.transcript(CHAT)
+
+
 async def test_only_when_different_cards_fail_the_lane_pauses_and_its_end_ends_all_pauses() -> None:
     world = World()
+    recorded = Recorded(world)
     world.faults.add("telegram", "*", "502", until=T0 + 100)
-    for name in ("a", "b", "c", "d"):
+    await world.post(told("a"))
+    await world.run(until=0.5)
+    assert world.store.state(GROUP_CHAT).retry_at == 0.0
+    for name in ("b", "c", "d"):
         await world.post(told(name))
     await world.run(until=99)
     state = world.store.state(GROUP_CHAT)
     assert len(state.failing) == 4
+    assert len(recorded.requests) < 20  # each by itself makes seven calls in this time
     await world.run(until=99 + 70)
     first = world.telegram.messages(CHAT)[0].sent_at
     assert len(world.telegram.messages(CHAT)) == 4
@@ -228,7 +293,7 @@ async def test_a_file_that_the_chat_does_not_take_is_left_out_and_says_nothing_o
     many = [alert(f"db-{number}", severity="critical") for number in range(300)]
     await world.post(notification(*many))
     await world.run(until=30)
-    assert "sendDocument" in world.telegram_calls()
+    assert world.telegram_calls() == ["sendMessage", "sendDocument", "editMessageText"]
     assert world.store.state(GROUP_CHAT).down is None
     assert [row.pending for row in world.balance()] == [0]
     await world.post(told("next"))
@@ -269,6 +334,33 @@ async def test_a_chat_that_is_down_is_probed_by_its_most_urgent_card_without_rep
     probes = [body for _, body in recorded.requests]
     assert len(probes) >= 2
     assert all("Alert-worse" in body and "reply_parameters" not in body for body in probes)
+
+
+async def test_a_chat_that_is_down_is_probed_by_an_edit_in_place_of_a_reply() -> None:
+    world = World()
+    await world.post(told("old"))
+    await world.run(until=10)
+    world.telegram.kick(CHAT)
+    new = alert("new", name="Alert-old", severity="critical")
+    known = alert("old", name="Alert-old", severity="critical")
+    await world.post(notification(known, new, group=told("old").group))
+    await world.run(until=1000)
+    assert world.telegram_calls(since=10)[1:] == ["editMessageText"] * 3
+
+
+async def test_a_card_without_five_answers_goes_to_the_fallback_and_is_tried_hourly() -> None:
+    """Alone in its chat: nothing shows whether it is at fault."""
+    world = with_fallback()
+    recorded = Recorded(world)
+    world.faults.add("telegram", str(CHAT), "hang", text=BAD)
+    await world.post(told(BAD))
+    await world.run(until=15 + 15 + 15 + 30 + 15 + 60 + 15 + 60 + 14)
+    assert world.telegram.messages(SPARE_CHAT) == []
+    await world.run(until=3 * HOUR)
+    assert [m.text.count(BAD) > 0 for m in world.telegram.messages(SPARE_CHAT)] == [True]
+    tried = [at for at in recorded.of(BAD) if at > 300]
+    assert len(tried) == 2
+    assert tried[1] - tried[0] > HOUR
 
 
 TOO_ODD = Refusal(400, "Bad Request: message text is odd")

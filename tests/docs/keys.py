@@ -139,7 +139,7 @@ def _table(model: type[BaseModel]) -> Iterator[str]:
     yield f"### {model.__name__}"
     also = [f"[{base.__name__}](#{base.__name__.lower()})" for base in _bases(model)]
     yield (
-        (model.__doc__ or "").splitlines()[0].partition(". ")[0].rstrip(".")
+        " ".join((model.__doc__ or "").split()).partition(". ")[0].rstrip(".")
         + "."
         + (f" Also the keys of {' and '.join(also)}." if also else "")
     )

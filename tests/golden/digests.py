@@ -54,6 +54,9 @@ DIGESTS = {
     "storm, few, late": _digest(
         [*_NODES[:2], *_DISKS, *_OVER], Late(840.0, "pace", NOON, _NOW, 18)
     ),
+    "storm, a name left out": _digest(
+        [*_DISKS, *(replace(each, name="", where="", left_out=True) for each in _NODES)]
+    ),
     "storm, over": _digest(_OVER),
     "quiet hours over": _summary(_NODES[:1], [*_DISKS[:2], *_OVER]),
     "quiet hours over, nothing urgent": _summary([], _DISKS[:2]),

@@ -1,5 +1,5 @@
 """Golden files: what stands in a Telegram chat and a Discord channel after each case of
-`shared/cases`, played through the whole relay. `RELAY_GOLDEN=update` writes them anew.
+`shared/cases`, posted over HTTP and sent over HTTP. `RELAY_GOLDEN=update` writes them anew.
 """
 
 import os
@@ -11,7 +11,8 @@ from tests.golden.standing import standing
 from tests.need import absent
 from tests.played import play
 from tests.shared import CASES
-from tests.world import CHANNEL, CHAT, World, discord_target, telegram_target
+from tests.world import CHANNEL, CHAT, discord_target, telegram_target
+from tests.world_served import ServedWorld
 
 FOLDER = Path(__file__).parent / "cases"
 AFTER_ALL_CASES = 1795341600.0  # 22 November 2026, 10:00 UTC
@@ -23,10 +24,10 @@ NAMES = sorted(path.stem for path in CASES.glob("*.json")) or [""]
 async def test_each_case_leaves_what_was_read_and_found_good(name: str) -> None:
     if not name:
         absent("the cases are not there: set RELAY_SPECS to the folder beside theirs")
-    world = World(telegram_target(), discord_target())
-    world.now = AFTER_ALL_CASES
-    await play(world, name)
-    world.balance()
+    async with ServedWorld(telegram_target(), discord_target()) as world:
+        world.now = AFTER_ALL_CASES
+        await play(world, name)
+        world.balance()
     made = standing(world.telegram, CHAT, world.discord, CHANNEL) + "\n"
     path = FOLDER / f"{name}.txt"
     if os.environ.get("RELAY_GOLDEN") == "update":

@@ -212,6 +212,28 @@ async def test_an_address_in_use_is_told_with_what_to_do(sandbox: Sandbox, tmp_p
         await app.start()
 
 
+async def test_one_reload_ends_before_the_next_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    async def slow(why: str) -> tuple[str, ...]:
+        steps.append(f"{why} begins")
+        await asyncio.sleep(0)
+        steps.append(f"{why} ends")
+        return ()
+
+    (tmp_path / "relay.yml").write_text(GOOD)
+    app = App(Options(tmp_path / "relay.yml", tmp_path / "data", port=0))
+    await app.start()
+    monkeypatch.setattr(app, "_reload", slow)
+    await asyncio.gather(*(app.reload(why) for why in ("SIGHUP", "HTTP", "change")))
+    await app.stop()
+    assert steps == [
+        f"{why} {step}" for why in ("SIGHUP", "HTTP", "change") for step in ("begins", "ends")
+    ]
+
+
 async def test_a_reload_fails_on_a_faulty_web_configuration_and_tells_the_faults_of_both_files(
     tmp_path: Path,
 ) -> None:

@@ -24,6 +24,7 @@ TEXTS = {
     "entities": ("telegram", {"body": '{{ template "chat.entities" . }}'}),
     "redefined": ("telegram", {"body": '{{ template "telegram.default.message" . }}'}),
     "lines": ("telegram", {}),
+    "times": ("telegram", {}),
     "titles": (
         "discord",
         {"title": '{{ template "chat.title" . }}', "body": '{{ template "chat.message" . }}'},
@@ -129,6 +130,31 @@ TRANSLATED = {
         "{{ end }}"),
         "{% for alert in alerts %}[{{ alert.labels.x }}]{% endfor %}",
     ),
+    "a time that is printed": (
+        "{{ range .Alerts }}{{ .StartsAt }}{{ end }}",
+        ("{% for alert in alerts %}{{ alert.starts_at | "
+        'date("2006-01-02 15:04:05.999999999 -0700 MST") }}{% endfor %}'),
+    ),
+    "an end that is not known": (
+        "{{ range .Alerts }}{{ if not .EndsAt.IsZero }}x{{ end }}{{ end }}",
+        "{% for alert in alerts %}{% if not (not alert.ends_at) %}x{% endif %}{% endfor %}",
+    ),
+    "times that are compared": (
+        "{{ range .Alerts }}{{ if .EndsAt.After .StartsAt }}x{{ end }}{{ end }}",
+        ("{% for alert in alerts %}{% if alert.ends_at.unix > alert.starts_at.unix %}x{% endif %}"
+        "{% endfor %}"),
+    ),
+    "how long it fired": (
+        ("{{ range .Alerts }}{{ $d := .EndsAt.Sub .StartsAt }}{{ if lt $d 60000000000 }}-{{ end }}"
+        "{{ $d.Round 1000000000 | humanizeDuration }}{{ end }}"),
+        ("{% for alert in alerts %}"
+        "{% set var_d_1 = (alert.ends_at.unix - alert.starts_at.unix) | duration %}"
+        "{% if var_d_1 < 60 %}-{% endif %}{{ var_d_1 | humanizeDuration }}{% endfor %}"),
+    ),
+    "a duration beside a number of the data": (
+        "{{ if gt (since (index .Alerts 0).StartsAt) (len .Alerts) }}x{{ end }}",
+        "{% if (alerts[0].starts_at | since) > ((alerts | length) / 1e+09) %}x{% endif %}",
+    ),
     "safeHtml": ("{{ .Receiver | safeHtml }}", "{{ receiver | markup }}"),
     "braces in a text": ('{{ "}}" }}', '{{ "}}" }}'),
 }  # fmt: skip
@@ -181,6 +207,22 @@ def test_what_was_not_translated_is_named_with_its_line(
     assert "a.tmpl:3:1: warning: not translated: {{ .X }}: the field X" in said
     text = (tmp_path / "out/templates/r-telegram.html.j2").read_text()
     assert "text\n{# not translated: {{ now }} #}" in text
+
+
+def test_markup_that_never_ends_is_told_where_it_stands_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Telegram refuses such a message from Alertmanager, whenever that branch is drawn."""
+    (tmp_path / "alertmanager.yml").write_text(
+        "route: {receiver: r}\nreceivers:\n  - name: r\n    telegram_configs:\n"
+        "      - {chat_id: -1, bot_token_file: f, parse_mode: HTML, message: '<b>{{ .Status }}'}\n"
+    )
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/f").write_text("1000001:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+    assert main(["import", str(tmp_path / "alertmanager.yml"), f"--out={tmp_path / 'out'}"]) == 0
+    said = capsys.readouterr().err
+    assert "To be mended before relay.yml can be served (1):" in said
+    assert "templates/r-telegram.html.j2:1:1: block card: <b> is never closed" in said
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,17 @@
 markup.
 """
 
+import asyncio
 import html
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
+from relay import console as pages
 from relay.app import App, Options
 from relay.console.forms import MOST_FORM
 from relay.console.plot import HEIGHT, bars
@@ -99,6 +102,42 @@ async def test_every_page_is_whole_in_both_languages_and_runs_nothing_inline(
         assert text.count("<h1>") == 1
         assert not re.search(r"<style|<script(?! type=\"module\" src=)| style=| on\w+=\"", text)
         assert "canarytoken" not in text
+
+
+async def test_fifty_open_pages_cost_the_store_and_the_drawing_what_one_costs(
+    relay: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each asks every five seconds; a view is shared for four."""
+    console, store = relay.app._console, relay.app._store
+    assert console is not None
+    work: list[str] = []
+    for owner, name in ((console, "_draw_now"), (store, "standing_now"), (store, "open_cards")):
+        done = getattr(owner, name)
+
+        def counted(*given: object, name: str = name, done: Any = done) -> object:
+            work.append(name)
+            return done(*given)
+
+        monkeypatch.setattr(owner, name, counted)
+    async with aiohttp.ClientSession() as session:
+
+        async def page() -> bytes:
+            async with session.get(f"{relay.url}/") as response:
+                return await response.read()
+
+        first, *others = await asyncio.gather(*(page() for _ in range(50)))
+    assert set(others) == {first}
+    assert sorted(work) == ["_draw_now", "open_cards", "standing_now"]
+
+
+def test_warming_up_compiles_each_page(tmp_path: Path) -> None:
+    console = Running(tmp_path).app._console
+    assert console is not None
+    console.warm_up()
+    compiled = {name for _, name in console._jinja.cache}  # type: ignore[union-attr]
+    assert compiled == {
+        path.name for path in (Path(pages.__file__).parent / "pages").glob("*.html")
+    }
 
 
 async def test_a_label_never_becomes_markup(relay: Running) -> None:

@@ -112,8 +112,8 @@ FAULTS = {
     TLS
     + ", min_version: TLS13, max_version: TLS12}": "web.yml:1:20: min_version is above max_version",
     TLS + ", client_ca_file: ca.pem}": (
-        "web.yml:1:20: client_ca_file without a client_auth_type: RequireAndVerifyClientCert "
-        "closes the door"
+        "web.yml:1:20: client_ca_file without a client_auth_type: write RequireAndVerifyClientCert "
+        "to require certificates"
     ),
     TLS + ", client_auth_type: RequireAndVerifyClientCert}": (
         "web.yml:1:20: client_auth_type without a client_ca_file: no certificate could be verified"

@@ -36,6 +36,7 @@ class Counted(PostgresStore):
 async def told(world: World, number: int) -> None:
     """A message for a new alert."""
     group = replace(GROUP, group_key=f"group {number}")
+    world.leases.clear()  # as of a chat that had nothing to do for a while
     await world.post(notification(alert(f"instance-{number}"), group=group), is_kept=True)
     await world.commit(world.store.spread)
     await world.run(20.0 * number + 10.0)

@@ -1,1 +1,1 @@
-"""Go templates, as Alertmanager's configuration has them, read and translated to Jinja2."""
+"""Go templates in Alertmanager's configuration: parsed, and translated to Jinja2."""

@@ -1,4 +1,4 @@
-"""The templates that Alertmanager brings with it, as far as own ones include them."""
+"""Alertmanager's own templates, as far as other templates include them."""
 
 from functools import lru_cache
 

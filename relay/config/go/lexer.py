@@ -1,5 +1,5 @@
-"""Go template source to pieces: text and actions, white space trimmed as Go trims it; and an
-action to tokens. https://pkg.go.dev/text/template
+"""Splits Go template source into text and actions, with white space trimmed as Go does it, and an
+action into tokens. https://pkg.go.dev/text/template
 """
 
 import json
@@ -39,7 +39,7 @@ class GoError(ValueError):
 
 
 class Piece(Struct, frozen=True):
-    """Text, or the inside of an action; `line` counts from 1."""
+    """Text, or the contents of an action; `line` counts from 1."""
 
     line: int
     text: str
@@ -52,11 +52,11 @@ class Token(Struct, frozen=True):
     kind: Kind
     text: str
     glued: bool
-    """No white space before it: a field behind a closing bracket belongs to it."""
+    """No white space before it: a field after a closing bracket belongs to it."""
 
 
 def pieces(source: str) -> Iterator[Piece]:
-    """The template in order; comments are gone. Raises GoError."""
+    """The template in order, without comments. Raises GoError."""
     at, line, trimmed = 0, 1, False
     for found in _actions(source):
         start, end, body, left, right = found
@@ -76,8 +76,8 @@ def pieces(source: str) -> Iterator[Piece]:
 
 
 def _actions(source: str) -> Iterator[tuple[int, int, str, bool, bool]]:
-    """Each action: its range, what is inside, and whether it trims at its left and right. Strings
-    may hold braces.
+    """Each action: its range, its contents, and whether it trims at its left and right. Strings may
+    contain braces.
     """
     at = 0
     while (start := source.find("{{", at)) >= 0:

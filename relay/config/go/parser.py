@@ -8,13 +8,13 @@ from relay.config.go.lexer import GoError, Piece, Token, pieces, tokens
 
 
 class Literal(Struct, frozen=True):
-    """A text, number, truth value, or None for nil."""
+    """A text, number, boolean, or None for nil."""
 
     value: str | int | float | bool | None
 
 
 class Field(Struct, frozen=True):
-    """Fields of a value; of the dot when `of` is None."""
+    """Fields of a value; of the dot if `of` is None."""
 
     of: "Expr | None"
     names: tuple[str, ...]
@@ -27,7 +27,7 @@ class Variable(Struct, frozen=True):
 
 
 class Call(Struct, frozen=True):
-    """A function with its arguments; the value piped into it is the last one."""
+    """A function with its arguments; a value piped into it is the last one."""
 
     name: str
     arguments: "tuple[Expr, ...]"
@@ -37,7 +37,7 @@ Expr = Literal | Field | Variable | Call
 
 
 class Text(Struct, frozen=True):
-    """What stands outside of actions."""
+    """The text outside actions."""
 
     text: str
 
@@ -51,7 +51,7 @@ class Output(Struct, frozen=True):
 
 
 class Assign(Struct, frozen=True):
-    """`$name := value`, or `=` of one that exists."""
+    """`$name := value`, or `=` for one that exists."""
 
     name: str
     value: Expr
@@ -93,7 +93,7 @@ class Include(Struct, frozen=True):
 
 
 class Unreadable(Struct, frozen=True):
-    """An action that is not understood, and why."""
+    """An action that cannot be parsed, and why."""
 
     why: str
     source: str
@@ -105,14 +105,14 @@ Body = tuple[Node, ...]
 
 
 class GoFile(Struct, frozen=True):
-    """A source: what it prints itself, and the templates that it defines."""
+    """A source: its own text and actions, and the templates that it defines."""
 
     body: Body
     defined: dict[str, Body]
 
 
 def parse(source: str) -> GoFile:
-    """Raises GoError where blocks do not end, or cannot be told apart."""
+    """The tree of a source. Raises GoError if blocks do not end, or cannot be told apart."""
     parser = _Parser(list(pieces(source)))
     body, ended = parser.body()
     if ended is not None:
@@ -126,7 +126,7 @@ class _Parser:
         self._pieces: Iterator[Piece] = iter(found)
 
     def body(self) -> tuple[Body, Piece | None]:
-        """Nodes up to an `end` or `else`, which is returned, or up to the end of the source."""
+        """Nodes up to an `end` or `else`, which is returned, or to the end of the source."""
         nodes: list[Node] = []
         for piece in self._pieces:
             if not piece.is_action:
@@ -225,7 +225,7 @@ def _pipeline(read: list[Token], line: int) -> Expr:
 
 
 def _piped(read: list[Token], line: int) -> tuple[Expr, list[Token]]:
-    """A pipeline up to a closing bracket or the end, and what is left."""
+    """A pipeline up to a closing bracket or the end, and the rest."""
     value, left = _command(read, line, None)
     while left and left[0].kind == "pipe":
         value, left = _command(left[1:], line, value)

@@ -1,1 +1,1 @@
-"""Acting from the chat: who may, what a press does, silences, escalation and heartbeats."""
+"""Acting from the chat: rights, presses, silences, escalation and heartbeats."""

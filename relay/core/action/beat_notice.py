@@ -1,4 +1,4 @@
-"""What is told of a heartbeat that is lost or back: an alert of the relay's own."""
+"""The notice of a heartbeat that is lost or back: an alert of the relay's own."""
 
 from hashlib import blake2b
 
@@ -14,18 +14,18 @@ from relay.core.text.times import Reader
 NAME = "HeartbeatLost"
 OWN_RECEIVER, KIND = "alert-relay", "heartbeat"
 REPEATED = "repeat interval elapsed"
-_BEHIND = 0.001  # seconds: the beat that ended one loss may be the last before the next
+_BEHIND = 0.001  # seconds: the beat that ended one loss may also be the last one before the next
 TOLD_AGAIN = 4 * 3600.0  # seconds
 
 
 def spelled(beat: Beat) -> str:
-    """The heartbeat for people: its name, and the values that tell it from others of the name."""
+    """The heartbeat for people: its name, and the values that tell it from others of that name."""
     values = ", ".join(value for value in beat.values if value)
     return f"{beat.name} ({values})" if values else beat.name
 
 
 def lost_text(found: Lost, reader: Reader) -> str:
-    """Since when nothing came, and why that may be."""
+    """Since when no beat came, and the likely reason."""
     since = reader.time(found.since).rich()
     said = act(reader.language, "beat_lost", name=spelled(found.beat), since=since)
     why = _why(found, reader)

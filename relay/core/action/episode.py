@@ -1,15 +1,15 @@
-"""Alert episodes as acting knows them: by source, full labels and start."""
+"""Alert episodes as acting identifies them: by source, full labels and start."""
 
 from msgspec import Struct
 
 from relay.core.alert import Labels, alert_key
 
-SAME_START = 120.0  # seconds: a start no further away is a replica's copy, not another episode
+SAME_START = 120.0  # seconds: a start so close is a replica's copy and no other episode
 
 
 class ShownAlert(Struct, frozen=True):
-    """An alert of a card. `starts_at` is Unix seconds; `seq` is the delivery with which its episode
-    came to the card, `seen` the acceptance of the last payload that listed it. `fingerprint` is
+    """An alert of a card. `starts_at` is Unix seconds; `seq` is the delivery that brought its
+    episode to the card, `seen` the acceptance of the last payload that listed it. `fingerprint` is
     that of the payload.
     """
 
@@ -22,10 +22,10 @@ class ShownAlert(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What the alert is known by within its source (see `alert_key`)."""
+        """The identity of the alert within its source (`alert_key`)."""
         return self.fingerprint or alert_key(self.labels)
 
 
 def same_episode(known: float, start: float) -> bool:
-    """Whether two starts are those of one episode."""
+    """Whether two starts belong to one episode."""
     return abs(start - known) <= SAME_START

@@ -1,9 +1,9 @@
 """Escalation: a clock for each alert that nobody has taken, and its steps.
 
-It starts with the first message that a chat accepted. It stops when the alert is taken, over,
-suppressed or muted at the time of a step, and starts anew with another episode, a release, a take
-that ran out, or a silence or mute that ends while the alert fires. A higher severity is another
-alert, with a clock of its own.
+The clock starts with the first message that a chat accepted. It stops when the alert is taken, has
+ended, or is suppressed or muted at the time of a step. It starts anew with another episode, a
+release, an expired take, or the end of a silence or mute while the alert fires. At a higher
+severity the alert is another one with a clock of its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from relay.core.action.episode import same_episode
 from relay.core.action.settings import Escalation, EscalationStep, Who
 
-MOST_GROUPS = 10  # that one escalation message names
+MOST_GROUPS = 10  # groups that one escalation message names
 LANE_GAP = 60.0  # seconds between escalation messages of one lane
 Stop = Literal["", "taken", "over", "suppressed", "muted", "finished"]
 Event = Literal["taken", "over", "suppressed", "muted", "released", "free", "unmuted"]
@@ -26,9 +26,9 @@ _RESTARTS: dict[Event, Stop] = {"released": "taken", "free": "suppressed", "unmu
 
 
 class ActingReply(Struct, frozen=True, omit_defaults=True):
-    """What an escalation, or a silence that is over, has to say in a chat since `at` (Unix
-    seconds): a text of the catalogue, `age` in seconds or a count, whom it mentions by the
-    configuration, and the `others` (names of groups) of which it says the same.
+    """The text that an escalation, or a silence that is over, owes a chat since `at` (Unix
+    seconds): its key in the catalogue, `age` in seconds or a count, the mentions of the
+    configuration, and the `others` (names of groups) for which the text is the same.
     """
 
     key: Literal["escalated", "last_reminder", "still_yours", "silence_over"]
@@ -43,10 +43,10 @@ class ActingReply(Struct, frozen=True, omit_defaults=True):
 class EscalationClock(Struct, frozen=True):
     """How far an alert has escalated under a receiver. Times are Unix seconds.
 
-    `started_at` is what steps count from, `done` the `after` of the last step that was done (-1.0:
-    none), `repeats` how often the last was repeated, `repeated_at` when. `stopped` says why it
-    rests. `taken_at`: it was taken then; `asked`: that take was asked again. `owed` is what its
-    cards have to say.
+    Steps count from `started_at`. `done` is the `after` of the last step that was done (-1.0:
+    none), `repeats` how often the last step was repeated, `repeated_at` when. `stopped` says why
+    the clock rests. `taken_at`: when it was taken; `asked`: its holder was asked again. `owed` is
+    the text that its cards owe.
     """
 
     receiver: str
@@ -65,7 +65,9 @@ class EscalationClock(Struct, frozen=True):
 
 
 class StepDue(Struct, frozen=True):
-    """A step is due since `at`. `repeat`: how often the last one was repeated with it."""
+    """A step is due since `at`. `repeat`: how often the last step was repeated, this time
+    included.
+    """
 
     step: EscalationStep
     at: float
@@ -73,14 +75,16 @@ class StepDue(Struct, frozen=True):
 
 
 class LastDue(Struct, frozen=True):
-    """Nobody took it after the last reminder either: one line says so, where the next would be."""
+    """Nobody took the alert after the last reminder either: one line says so at the time of the
+    next one.
+    """
 
     reminders: int
     at: float
 
 
 class AskDue(Struct, frozen=True):
-    """Who took the alert is asked again: it has fired on for `taken_for` since."""
+    """The holder of the alert is asked again: it has fired for `taken_for` since the take."""
 
     at: float
 
@@ -97,7 +101,7 @@ def accepted(
     now: float,
     window: float,
 ) -> EscalationClock:
-    """The clock when a chat accepted a message of the alert: a new one for a new episode; a flap
+    """The clock after a chat accepted a message of the alert: a new clock for a new episode; a flap
     within `window` seconds and later messages change nothing.
     """
     fresh = EscalationClock(receiver, source, alert, starts_at, now)
@@ -114,7 +118,9 @@ def accepted(
 
 
 def happened(clock: EscalationClock, event: Event, now: float) -> EscalationClock:
-    """The clock after an event. What ended stays so until a chat accepts another episode."""
+    """The clock after an event. A clock that ended stays ended until a chat accepts another
+    episode.
+    """
     if event in _STOPS:
         if clock.stopped == "over":
             return clock
@@ -126,8 +132,8 @@ def happened(clock: EscalationClock, event: Event, now: float) -> EscalationCloc
 
 
 def due(clock: EscalationClock, plan: Escalation) -> EscalationDue | None:
-    """What comes next, at its moment, whether or not that is past. A plan of another configuration
-    counts from the same start; steps that went with it are not done.
+    """What comes next, at its time, past or not. After a change of the plan the start stays, and
+    steps that are no longer in it do not count as done.
     """
     if clock.stopped == "taken":
         if plan.taken_for and not clock.asked:
@@ -147,8 +153,8 @@ def due(clock: EscalationClock, plan: Escalation) -> EscalationDue | None:
 
 
 def done(clock: EscalationClock, what: EscalationDue) -> EscalationClock:
-    """The clock when what was due is owed to its chat. A step that comes late, after a downtime,
-    moves the repeats and not the steps behind it.
+    """The clock when the step that was due is owed to its chat. A step that comes late, after a
+    downtime, delays the repeats and not the steps after it.
     """
     match what:
         case StepDue(step, at, repeat):
@@ -164,8 +170,9 @@ def done(clock: EscalationClock, what: EscalationDue) -> EscalationClock:
 def due_now(
     clock: EscalationClock, plan: Escalation, now: float
 ) -> tuple[EscalationClock, tuple[EscalationDue, ...]]:
-    """All that is due by now, and the clock after it. Of steps that were slept through the latest
-    of each kind is left: one ring tells as much as several. At most one repeat comes at once.
+    """All steps that are due by now, and the clock after them. Of the steps missed during a
+    downtime only the latest of each kind is left: one ring says as much as several. At most one
+    repeat comes at once.
     """
     found: list[EscalationDue] = []
     while (what := due(clock, plan)) is not None and what.at <= now:
@@ -195,7 +202,7 @@ def _restarted(clock: EscalationClock, now: float) -> EscalationClock:
 def said_of(
     clock: EscalationClock, what: EscalationDue, holder: str, now: float
 ) -> ActingReply | None:
-    """What is said in the chat; None for a step to another receiver."""
+    """The text for the chat; None for a step to another receiver."""
     match what:
         case StepDue(step):
             age = now - clock.started_at
@@ -211,7 +218,9 @@ def said_of(
 def came_from(
     plans: Mapping[str, Escalation], clocks: Iterable[EscalationClock], receiver: str
 ) -> tuple[str, float] | None:
-    """Whose alerts came to `receiver` because nobody took them, and after how many seconds."""
+    """The receiver whose alerts came to `receiver` because nobody took them, and after how many
+    seconds.
+    """
     for clock in clocks:
         plan = plans.get(clock.receiver)
         for step in plan.steps if plan else ():
@@ -221,7 +230,7 @@ def came_from(
 
 
 def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> ActingReply | None:
-    """The newest that a card has to say, and has not said since `told_at`."""
+    """The newest text that a card owes and has not said since `told_at`."""
     rests = ("taken", "over", "suppressed", "muted")
     owed = [
         clock.owed
@@ -232,7 +241,7 @@ def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> ActingReply | 
 
 
 def timetable(plan: Escalation) -> tuple[tuple[float, EscalationStep], ...]:
-    """When each step of a plan comes, in seconds after the first message, repeats with it."""
+    """When each step of a plan comes, in seconds after the first message, with the repeats."""
     steps = [(step.after, step) for step in plan.steps]
     if steps and plan.every:
         after, last = steps[-1]

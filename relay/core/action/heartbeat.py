@@ -1,4 +1,4 @@
-"""Heartbeats: alerts that have to arrive again and again, and the loss of one that does not."""
+"""Heartbeats: alerts that have to arrive again and again, and the notice of their loss."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -13,10 +13,10 @@ from relay.core.routing.matcher import matches
 
 
 class Beat(Struct, frozen=True):
-    """A heartbeat as it was heard last. `values` are those of the labels `by`. Times are Unix
-    seconds; `heard`: it was heard at all, else `seen_at` is when it was configured. `lost_at`: it
-    was told as lost then, and `told_at` for the last time; `back_at`: it came again then, which is
-    yet to be told.
+    """A heartbeat at its last arrival. `values` are those of the labels `by`. Times are Unix
+    seconds. `heard`: it arrived at all; otherwise `seen_at` is when it was configured. `lost_at`:
+    when its loss was told, `told_at`: when that was told last; `back_at`: when it came again, if
+    that is not told yet.
     """
 
     name: str
@@ -29,8 +29,8 @@ class Beat(Struct, frozen=True):
 
 
 class Outage(Struct, frozen=True):
-    """The reason why the relay could not receive: it began to listen at `up_since` (Unix seconds),
-    and answered `refused` payloads of the source with 503 since the last beat.
+    """Reasons of our own for a missing beat: the relay has listened since `up_since` (Unix
+    seconds), and has answered `refused` payloads of the source with 503 since the last beat.
     """
 
     up_since: float
@@ -41,9 +41,9 @@ Cause = Literal["silence", "refused", "suppressed", "slept"]
 
 
 class Lost(Struct, frozen=True):
-    """The heartbeat is lost since `since`. `cause`: nothing came (`silence`), we refused payloads
-    (`refused`), its alert is suppressed, by `by` (`suppressed`), or the relay was down for a part
-    of the time (`slept`).
+    """The heartbeat is lost since `since`. `cause`: nothing came (`silence`), the relay refused
+    payloads (`refused`), its alert is suppressed, as `suppressed` says, or the relay was down for
+    part of the time (`slept`).
     """
 
     beat: Beat
@@ -54,7 +54,7 @@ class Lost(Struct, frozen=True):
 
 
 class Back(Struct, frozen=True):
-    """The heartbeat is back after so many seconds."""
+    """The heartbeat is back after `gap` seconds."""
 
     beat: Beat
     gap: float
@@ -63,8 +63,8 @@ class Back(Struct, frozen=True):
 def sort_out(
     configs: Sequence[HeartbeatConfig], source: str, alerts: Sequence[Alert]
 ) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], tuple[int, ...]]:
-    """The heartbeats that a payload brings, by name and values of `by`, and the indexes of the
-    other alerts. A resolved one is taken out as well, and is not a beat.
+    """The heartbeats in a payload, by name and values of `by`, and the indexes of the other alerts.
+    A resolved heartbeat is in neither.
     """
     beats: dict[tuple[str, tuple[str, ...]], None] = {}
     rest: list[int] = []
@@ -86,7 +86,7 @@ def sort_out(
 def first_beats(
     configs: Iterable[HeartbeatConfig], known: Iterable[Beat], now: float
 ) -> tuple[Beat, ...]:
-    """A beat for each heartbeat of which nothing was ever heard, so that its silence is noticed."""
+    """A beat for each heartbeat that never arrived, so that its silence is noticed."""
     names = {beat.name for beat in known}
     return tuple(
         Beat(each.name, (), now, heard=False) for each in configs if each.name not in names
@@ -96,7 +96,7 @@ def first_beats(
 def heard(
     beat: Beat | None, name: str, values: tuple[str, ...], now: float
 ) -> tuple[Beat, Back | None]:
-    """The beat after it was heard, and that it is back, if it was lost."""
+    """The beat after it arrived, and `Back` if it was lost."""
     fresh = Beat(name, values, now)
     if beat is None or beat.lost_at is None:
         return fresh, None
@@ -104,8 +104,8 @@ def heard(
 
 
 def deadline(config: HeartbeatConfig, beat: Beat, outage: Outage) -> float:
-    """When the heartbeat is lost: the time that it has counts from its last beat, or from when we
-    began to listen.
+    """When the heartbeat is lost, Unix seconds: `every` and `grace` count from its last beat, or
+    from the time when the relay began to listen.
     """
     return max(beat.seen_at, outage.up_since) + config.every + config.grace
 
@@ -117,7 +117,7 @@ def lost(
     suppressed: Suppressed | None,
     now: float,
 ) -> Lost | None:
-    """The heartbeat, if it is lost by now and that was not told."""
+    """The loss, if the heartbeat is lost by now and that was not told yet."""
     if beat.lost_at is not None or now < deadline(config, beat, outage):
         return None
     told = replace(beat, lost_at=now)
@@ -132,7 +132,7 @@ def lost(
 def lost_since(
     configs: Sequence[HeartbeatConfig], beats: Iterable[Beat], source: str
 ) -> tuple[str, float] | None:
-    """The heartbeat of a source that is lost, and since when there is no news of it."""
+    """The lost heartbeat of a source, and since when there is no news from it."""
     names = {each.name for each in configs if each.source == source}
     gone = [beat for beat in beats if beat.name in names and beat.lost_at is not None]
     if not gone:
@@ -144,8 +144,8 @@ def lost_since(
 def may_ping(
     config: HeartbeatConfig, beats: Iterable[Beat], last_at: float, now: float, *, well: bool
 ) -> bool:
-    """Whether the outbound ping is to go: all its beats are heard, the rest is well, and `every`
-    has passed since the last one.
+    """Whether to send the outbound ping: all its beats arrive, nothing else is wrong, and `every`
+    has passed since the last ping.
     """
     own = [beat for beat in beats if beat.name == config.name]
     alive = bool(own) and all(beat.heard and beat.lost_at is None for beat in own)

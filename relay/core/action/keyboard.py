@@ -1,4 +1,4 @@
-"""The buttons of a card, and the lines that say who has its alerts and what silences them."""
+"""The buttons of a card, and the lines that say who has its alerts and which silences hold."""
 
 from collections.abc import Iterable
 
@@ -18,8 +18,8 @@ _NO_BREAK = "\u00a0"
 
 
 class ButtonPlace(Struct, frozen=True):
-    """What buttons of a message are made for: `place` (bot and chat), the card's name, the delivery
-    up to which it is shown, and the key that authenticates them.
+    """What the buttons of a message are made of: `place` (bot and chat), the card's name, the
+    delivery up to which the message shows it, and the key that authenticates them.
     """
 
     place: str
@@ -31,7 +31,7 @@ class ButtonPlace(Struct, frozen=True):
 def keyboard(
     config: ActingConfig, marks: ActingMarks, source: str, where: ButtonPlace, reader: Reader
 ) -> tuple[tuple[Button, ...], ...]:
-    """The row of buttons under a firing card; none when actions are off."""
+    """The row of buttons under a firing card; none if actions are off."""
     if config.actions is None:
         return ()
     row: list[Button] = []
@@ -68,7 +68,7 @@ def _button(
 
 
 def lines(marks: ActingMarks, reader: Reader) -> tuple[RichText, ...]:
-    """The lines of a card: ✋ only on what is taken, 🔕 only while Alertmanager confirms it."""
+    """The lines of a card: ✋ only if an alert is taken, 🔕 only while Alertmanager confirms it."""
     found = (
         _untaken(marks, reader),
         _taken(marks, reader),
@@ -132,7 +132,7 @@ def _suppressed(marks: ActingMarks, reader: Reader) -> list[RichText]:
 
 
 def _plain(comment: str) -> str:
-    """The comment without what the relay wrote behind it, on one line."""
+    """The comment on one line, without what the relay added to it."""
     return " ".join(comment.partition("[alert-relay ")[0].split())
 
 

@@ -1,4 +1,4 @@
-"""What acting has to say of a card: who has its alerts, what keeps them silent, what was asked."""
+"""Marks: who has a card's alerts, which silences hold, and what was asked of Alertmanager."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,7 +11,7 @@ from relay.core.action.silence import Silencing, State
 from relay.core.action.take import Holder, Taken, carried, goes_on, in_force
 from relay.core.text.message import ButtonsIn
 
-_LATE = 10.0  # seconds after which an answer of Alertmanager is missed
+_LATE = 10.0  # seconds after which a missing answer of Alertmanager is mentioned
 
 
 class TakenMark(Struct, frozen=True, omit_defaults=True):
@@ -23,7 +23,7 @@ class TakenMark(Struct, frozen=True, omit_defaults=True):
 
 class SilencingMark(Struct, frozen=True, omit_defaults=True):
     """A silence, or the end of one, that was asked for and is not in force. `late`: Alertmanager
-    did not answer for a while. `mutes` is how many other alerts it would mute.
+    has not answered for some time. `mutes` is how many other alerts it would mute.
     """
 
     state: State
@@ -34,11 +34,11 @@ class SilencingMark(Struct, frozen=True, omit_defaults=True):
 
 
 class ActingMarks(Struct, frozen=True, omit_defaults=True):
-    """What acting has to say of a card: who has its firing alerts, how many of them are `untaken`,
-    why they are suppressed (`loud` of them are not; `silent` are the fingerprints of those that
-    are), what was asked of Alertmanager, and since when nothing was heard from its source.
-    `buttons`: the card has buttons, `asks`: also one that asks for a duration. `untaken_by`: nobody
-    of that receiver took its alerts for so many seconds, so that they came here.
+    """What a card says about acting: who has its firing alerts and how many are `untaken`; why
+    alerts are suppressed, how many fire nevertheless (`loud`) and the fingerprints of those that do
+    not (`silent`); what was asked of Alertmanager, and since when nothing was heard from its
+    source. `buttons`: the card has buttons; `asks`: one of them asks for a duration. `untaken_by`:
+    the receiver at which nobody took its alerts for so many seconds, so that they came here.
     """
 
     taken: tuple[TakenMark, ...] = ()
@@ -57,8 +57,8 @@ NO_MARKS = ActingMarks()
 
 
 class Known(Struct, frozen=True):
-    """What is kept about alerts of one source, by their keys: who has them, what suppresses them,
-    what was asked of Alertmanager, the newest first, and what is known of those that left a list.
+    """What is stored about alerts of one source, by their keys: the takes, the suppressions, what
+    was asked of Alertmanager (the newest first), and the presences of alerts that left a list.
     """
 
     takes: Mapping[str, Taken] = {}
@@ -68,7 +68,7 @@ class Known(Struct, frozen=True):
 
 
 def in_use(config: ActingConfig, source: str, known: Known) -> Known:
-    """Of what is kept about alerts of a source, that which the configuration lets cards say."""
+    """The part of what is stored about a source's alerts that the configuration lets cards show."""
     has_peers = source in config.alertmanagers
     return Known(
         known.takes if config.is_on else {},
@@ -88,8 +88,8 @@ def marks_of(
     lost: tuple[str, float] | None = None,
     untaken_by: tuple[str, float] | None = None,
 ) -> ActingMarks:
-    """The marks of a card with these alerts; nothing is said of one of which none fires. `window`
-    is the reopen window of its policy, in seconds.
+    """The marks of a card with these alerts; none if no alert fires. `window` is the reopen window
+    of its policy, in seconds.
     """
     firing = [alert for alert in alerts if alert.firing]
     if not firing:
@@ -113,7 +113,7 @@ def marks_of(
 
 
 def to_carry(alerts: Iterable[ShownAlert], known: Known, window: float) -> tuple[Taken, ...]:
-    """The takes that go on with the episodes in which the alerts fire now."""
+    """The takes to carry over to the episodes in which the alerts fire now."""
     found = ((alert, known.takes.get(alert.key)) for alert in alerts if alert.firing)
     return tuple(
         carried(taken, alert)
@@ -123,7 +123,7 @@ def to_carry(alerts: Iterable[ShownAlert], known: Known, window: float) -> tuple
 
 
 def _asked(asked: Iterable[Silencing], keys: set[str], now: float) -> tuple[SilencingMark, ...]:
-    """The newest of what was asked for the alerts, unless it is done."""
+    """The newest request about the alerts, unless it is done."""
     newest = next((each for each in asked if not keys.isdisjoint(each.alerts)), None)
     if newest is None or newest.state == "done":
         return ()

@@ -1,4 +1,4 @@
-"""The matchers of a silence: they cover every firing alert of what was said, and little more."""
+"""The matchers of a silence: they match every firing alert that was meant, and few others."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ VOLATILE = frozenset(
     {"pod", "pod_name", "container_id", "id", "uid", "instance", "endpoint", "prometheus",
      "prometheus_replica", "replica"}
 )  # fmt: skip
-# Labels that place an alert without them.
+# Labels that say where an alert is without those.
 PLACING = frozenset(
     {"namespace", "deployment", "statefulset", "daemonset", "service", "node", "job", "cluster",
      "host", "hostname", "app", "team", "queue", "database", "url", "target"}
@@ -23,7 +23,7 @@ _LONGEST_VALUE, _LARGEST = 1024, 16 << 10
 
 
 class CannotSilence(Struct, frozen=True):
-    """No silence can be written for these alerts: `why` is a key of the catalogue."""
+    """No silence can be written for these alerts; `why` is a key of the catalogue."""
 
     why: str
 
@@ -31,10 +31,10 @@ class CannotSilence(Struct, frozen=True):
 def silence_matchers(
     alerts: Sequence[Labels], group_labels: Labels, *, wide: bool
 ) -> tuple[Matcher, ...] | CannotSilence:
-    """Matchers that hold for each of the alerts. Without `wide` each label is matched by the values
-    that the alerts have; with it, labels that differ or whose values pass are left out.
+    """Matchers that match each of the alerts. Without `wide` each label is matched by the values
+    that the alerts have; with it, labels that differ or are volatile are left out.
 
-    One of them is an equality that is not empty; none is negative.
+    At least one matcher is an equality with a value; none is negative.
     """
     if not alerts:
         return CannotSilence("nothing_fires")
@@ -55,9 +55,9 @@ def silence_matchers(
 def group_matchers(
     alerts: Sequence[Labels], group_labels: Labels
 ) -> tuple[Matcher, ...] | CannotSilence:
-    """Matchers of the whole group of these alerts: the labels that it is made by and the name that
-    they share, or without such labels what else they share. Others of the group are muted as well,
-    also those to come.
+    """Matchers of the whole group of these alerts: the group labels and the name that they share,
+    or without group labels all labels that they share. Other alerts of the group are muted as well,
+    future ones too.
     """
     if not alerts:
         return CannotSilence("nothing_fires")
@@ -91,8 +91,8 @@ def _values(name: str, alerts: Iterable[Labels]) -> tuple[str, ...]:
 def _widened(
     found: Mapping[str, tuple[str, ...]], alerts: Sequence[Labels], group_labels: Labels
 ) -> dict[str, tuple[str, ...]]:
-    """One alert: its labels but the volatile ones, where another places it. Several: what the group
-    is made by, and their names; without such labels, what they share.
+    """For a single alert: its labels without the volatile ones, if others say where it is. For
+    several: the group labels and their names, or without group labels all labels that they share.
     """
     shared = {name for name, values in found.items() if len(values) == 1 and values[0]}
     lasting = {name for name in shared if not _is_volatile(name)}
@@ -116,7 +116,9 @@ def _matcher(name: str, values: tuple[str, ...]) -> Matcher:
 def muted_besides(
     matchers: tuple[Matcher, ...], meant: Iterable[Labels], present: Iterable[Labels]
 ) -> int:
-    """How many of the alerts that Alertmanager has are muted besides those that were meant."""
+    """How many of the alerts in Alertmanager the matchers would mute beside those that were
+    meant.
+    """
     known = {tuple(sorted(labels.items())) for labels in meant}
     return sum(
         1

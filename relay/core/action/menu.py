@@ -1,4 +1,4 @@
-"""The menu of a silence: of what, how many alerts that would mute, and for how long."""
+"""The menu of a silence: what to silence, how many alerts that mutes, and for how long."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,23 +17,25 @@ from relay.core.text.richtext import RichText, join
 from relay.core.text.texts_acting import act
 from relay.core.text.times import Reader
 
-DURATIONS = (1800.0, 86400.0)  # beside those that have buttons of their own
+DURATIONS = (1800.0, 86400.0)  # in addition to those with buttons of their own
 GROUP_DURATIONS = (3600.0, 14400.0, 86400.0)
 MORNING = "9:00"
 GROUP_WORDS = ("group", "groupe")
 Present = Mapping[str, tuple[Labels, ...] | None]
-"""The alerts that Alertmanager has for the matchers of each choice; None: it did not tell."""
+"""The alerts in Alertmanager that match each choice; None: it did not answer."""
 
 
 class Wish(Struct, frozen=True):
-    """What a person wrote: seconds (None: no duration), for the whole group or for the card."""
+    """What a person wrote: seconds (None: no duration), and whether for the whole group or for the
+    card.
+    """
 
     seconds: float | None
     group: bool = False
 
 
 def written_wish(text: str, timezone: str, now: float) -> Wish:
-    """`2h`, `until 18:00`, `2h group`."""
+    """Reads `2h`, `until 18:00`, `2h group`."""
     said, _, last = text.strip().rpartition(" ")
     if said and last.casefold() in GROUP_WORDS:
         return Wish(parse_wish(said, timezone, now), group=True)
@@ -66,8 +68,8 @@ def described_all(menu: SilenceMenu, present: Present, language: str) -> RichTex
 def buttons(
     menu: SilenceMenu, lane: LaneKey, message: int, key: bytes, reader: Reader, timezone: str
 ) -> Buttons:
-    """The durations as buttons under another message than the card's, which is `message`: a row
-    for what the card shows, one for the group, and one that asks for another duration.
+    """The durations as buttons under the menu, whose card is shown by `message`: a row for what the
+    card shows, one for the group, and one that asks for another duration.
     """
 
     def button(verb: ButtonData, label: RichText) -> Button:

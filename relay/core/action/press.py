@@ -1,4 +1,4 @@
-"""Judging a press: pure, so that its effects are committed in one transaction with it."""
+"""Judging a press. It is pure, so that its effects are committed in one transaction with it."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -41,7 +41,7 @@ from relay.core.text.texts_acting import act
 from relay.core.text.times import Reader
 
 MOST_PRESSES = 10  # of one person within a minute
-_MOST_ASKED = 3  # people and roles that a refusal names
+_MOST_ASKED = 3  # people and roles named by a refusal
 _LONGEST_NAME, _LONGEST_REASON = 40, 200
 Outcome = Literal[
     "done", "held", "denied", "over", "old", "forged", "off", "nothing", "asked", "refused", "flood"
@@ -49,8 +49,8 @@ Outcome = Literal[
 
 
 class MessagePlace(Struct, frozen=True):
-    """Where a message stands that was pressed: the platform, the bot or webhook that wrote it, its
-    chat, its id. An empty `account` is any: ids of Discord are unique.
+    """The address of the pressed message: the platform, the bot or webhook that wrote it, its chat,
+    its id. An empty `account` matches any: Discord's ids are unique.
     """
 
     platform: str
@@ -61,7 +61,7 @@ class MessagePlace(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """A person was asked for how long: `data` is that of the button, `message` the card's message.
+    """A person was asked for how long. `data` is that of the button, `message` the card's message.
     `expires_at` is Unix seconds.
     """
 
@@ -73,10 +73,10 @@ class Question(Struct, frozen=True):
 
 
 class Press(Struct, frozen=True):
-    """A button that somebody pressed. `key` names the press itself, so that it counts once.
+    """A button that somebody pressed. `key` identifies the press, so that it counts once.
 
-    `lane_chat` and `message` are where the message stands; `data` is what the button says, checked
-    (see `pressed.decode`). `at` is Unix seconds, `reason` what the person wrote.
+    `lane_chat` and `message` are the address of the message; `data` is that of the button, decoded
+    and checked (`pressed.decode`). `at` is Unix seconds, `reason` is what the person wrote.
     """
 
     key: str
@@ -90,9 +90,8 @@ class Press(Struct, frozen=True):
 
 class ShownCard(Struct, frozen=True):
     """The card whose message was pressed: its name (`card_name`), source, group labels and alerts.
-    `closed_at`: it is over since then. `link` leads to its newest message, or is empty.
-    `seq` is the delivery up to which that one shows the card. `lane` and `receiver` are whose card
-    it is.
+    `closed_at`: when it ended. `link` leads to its newest message, or is empty. `seq` is the
+    delivery up to which that message shows the card. `lane` and `receiver` are those of the card.
     """
 
     name: str
@@ -108,9 +107,9 @@ class ShownCard(Struct, frozen=True):
 
 
 class PressContext(Struct, frozen=True):
-    """What the store has for a press: the card at that message, and what is known of its alerts by
-    their keys. `made` are silences that were written by us and last. `told_at`: the person was told
-    then who has it. `presses`: how often the person pressed within the last minute.
+    """What the store knows for a press: the card of that message, and the state of its alerts by
+    their keys. `made` are silences that the relay wrote, as last known. `told_at`: when the person
+    was told who has it. `presses`: how often the person pressed within the last minute.
     """
 
     card: ShownCard | None
@@ -123,8 +122,8 @@ class PressContext(Struct, frozen=True):
 
 
 class SilenceChoice(Struct, frozen=True):
-    """What a person may silence for any duration: what the card shows (`silence`), or its whole
-    group (`group`); the matchers, and the alerts that the card shows of it.
+    """What a person may silence for any duration: the alerts that the card shows (`silence`), or
+    its whole group (`group`); the matchers, and those of the alerts that the card shows.
     """
 
     verb: Literal["silence", "group"]
@@ -133,8 +132,8 @@ class SilenceChoice(Struct, frozen=True):
 
 
 class SilenceMenu(Struct, frozen=True):
-    """The choices of a person, `longest` seconds at most, with the data of the button and the
-    Alertmanager's source.
+    """The choices of a person, for at most `longest` seconds, with the data of the button and the
+    source of Alertmanager.
     """
 
     source: str
@@ -144,9 +143,9 @@ class SilenceMenu(Struct, frozen=True):
 
 
 class PressAnswer(Struct, frozen=True):
-    """What only the person who pressed is told. `alert`: to be read, not a passing line. `asks`:
-    how long the silence is to be is to be written; `offers`: a button to take it over. `menu` is
-    what may be silenced for how long.
+    """The answer that only the person sees who pressed. `alert`: as a dialog instead of a passing
+    line. `asks`: it asks the person to write a duration; `offers`: it has a button to take the
+    alert over. `menu` are the silences to choose from.
     """
 
     text: RichText
@@ -157,8 +156,8 @@ class PressAnswer(Struct, frozen=True):
 
 
 class PressEffects(Struct, frozen=True):
-    """The effects of a press: rows to keep, the answer to the person, and the words of
-    `history`.
+    """The effects of a press: rows to store, the answer to the person, and the words for the
+    history.
     """
 
     answer: PressAnswer
@@ -172,7 +171,7 @@ class PressEffects(Struct, frozen=True):
 
 
 class _Case(Struct, frozen=True):
-    """A press of a good button, with all that it depends on."""
+    """A press of a valid button with everything that it depends on."""
 
     press: Press
     data: ButtonData
@@ -219,8 +218,8 @@ def judge(
     window: float,
     action: str,
 ) -> PressEffects:
-    """What the press comes to at `reader.now`. `window` is the reopen window of the card's policy,
-    `action` a fresh random id.
+    """The effects of the press at `reader.now`. `window` is the reopen window of the card's policy
+    in seconds, `action` a fresh random id.
     """
     data, card, language = press.data, context.card, reader.language
     refused = _refusal(press, context, config)
@@ -250,8 +249,8 @@ def judge(
 
 
 def holder_of(people: Sequence[Person], presser: Presser, language: str) -> Holder:
-    """Who pressed, as cards name the person: by the configuration's name, by the platform's with a
-    mark, or not at all.
+    """The person who pressed, as cards name people: by the configuration's name, by the platform's
+    with a mark, or not at all.
     """
     known = known_person(people, presser)
     identity = f"{presser.platform} {presser.id}"
@@ -267,7 +266,9 @@ def holder_of(people: Sequence[Person], presser: Presser, language: str) -> Hold
 def _refusal(
     press: Press, context: PressContext, config: ActingConfig
 ) -> tuple[str, Outcome] | None:
-    """What keeps a press from being looked at: a key of the catalogue and how it counts."""
+    """The reason not to look at a press: a key of the catalogue and the outcome that counts it;
+    None if there is none.
+    """
     if context.presses >= MOST_PRESSES:
         return "too_often", "flood"
     if isinstance(press.data, ForgedData):
@@ -314,7 +315,7 @@ def _carry_out(case: _Case, granted: Granted) -> PressEffects:
 
 
 def _takes(case: _Case) -> dict[str, Taken]:
-    """The takes in force, of the episodes that the alerts are in."""
+    """The takes in force, of the present episodes of the alerts."""
     found: dict[str, Taken] = {}
     for alert in case.alerts:
         taken = in_force(case.context.takes.get(alert.key), alert, case.window)
@@ -340,7 +341,7 @@ def _take(case: _Case) -> PressEffects:
 
 
 def _release(case: _Case) -> PressEffects:
-    """Who has it gives it up; anyone else who presses twice takes it over."""
+    """The holder gives the alert up; anyone else who presses twice takes it over."""
     told = case.context.told_at
     result = release(case.alerts, _takes(case), case.holder)
     match result:
@@ -380,7 +381,7 @@ def _silence(case: _Case, granted: Granted) -> PressEffects:
         return case.effects("refused", case.say("not_silenced_line", why=why), alert=True)
     keys = tuple(each.key for each in case.alerts)
     longer = next((made for made in case.context.made if set(made.alerts) >= set(keys)), None)
-    longer = None if verb == "group" else longer  # another silence, of more alerts
+    longer = None if verb == "group" else longer  # that would be another silence, of more alerts
     silencing = Silencing(
         id=case.action,
         source=source,
@@ -405,7 +406,7 @@ def _silence(case: _Case, granted: Granted) -> PressEffects:
 
 
 def _menu(case: _Case, granted: Granted) -> PressEffects:
-    """The whole group is offered to whom it is allowed."""
+    """The menu of a silence; the whole group is in it if the person may silence that."""
     if case.card.source not in case.config.alertmanagers:
         return case.effects("nothing", case.say("no_alertmanager"), alert=True)
     verbs: tuple[Literal["silence", "group"], ...]
@@ -433,7 +434,7 @@ def _matchers(
 
 
 def _silent_until(case: _Case) -> Suppressed | None:
-    """The silence that ends first, where each of the alerts is silenced."""
+    """The silence that ends first, if each of the alerts is silenced."""
     found = [case.context.suppressed.get(each.key) for each in case.alerts]
     silenced = [each for each in found if each is not None and each.kind == "silenced"]
     if len(silenced) < len(case.alerts):
@@ -442,7 +443,7 @@ def _silent_until(case: _Case) -> Suppressed | None:
 
 
 def _about(case: _Case) -> str:
-    """`HighErrorRate, by Anna (telegram 12)`; an administrator is not named."""
+    """`HighErrorRate, by Anna (telegram 12)`; an anonymous administrator is not named."""
     who, title = case.press.presser, case.card.title
     by = (
         case.holder.name

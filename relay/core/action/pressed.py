@@ -1,4 +1,4 @@
-"""The data of a button: its action and its card, authenticated, in 64 bytes."""
+"""The data of a button: its action and its card, authenticated, in at most 64 bytes."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -21,13 +21,13 @@ _LETTERS: dict[Verb, str] = {
 _VERBS: dict[str, Verb] = {letter: verb for verb, letter in _LETTERS.items()}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _MAC_BYTES, _NAME_BYTES = 8, 8
-_LARGEST = 1 << 64  # a message id of Discord is a number of that size
+_LARGEST = 1 << 64  # the ids of Discord's messages are numbers of that size
 
 
 class ButtonData(Struct, frozen=True):
-    """What a button says: verb, the card's name (see `card_name`), the delivery up to which the
-    message showed the card, and the seconds of a silence. `message` is that of the card, where the
-    button stands under another one.
+    """The data of a button: verb, the card's name (`card_name`), the delivery up to which the
+    message showed the card, and the seconds of a silence. `message` is the card's message, if the
+    button is under another one.
     """
 
     verb: Verb
@@ -42,18 +42,18 @@ class OldData(Struct, frozen=True):
 
 
 class ForgedData(Struct, frozen=True):
-    """Data that no button of this message has."""
+    """Data that belongs to no button of this message."""
 
 
 def card_name(lane: LaneKey, group: GroupId, fingerprint: str) -> str:
-    """A short name of a card: 11 characters."""
+    """A short name for a card: 11 characters."""
     what = msgspec.json.encode((lane, group, fingerprint))
     return _text(blake2b(what, digest_size=_NAME_BYTES).digest())
 
 
 def button_place(lane: LaneKey, chat: str = "") -> str:
-    """What a button's data is good for: the bot or webhook, on Telegram in one chat. `chat` is
-    where the lane's messages go now, if that is another one.
+    """Where the data of a button is valid: for the bot or webhook, on Telegram in one chat. `chat`
+    is where the lane's messages go now, if that changed.
     """
     if lane.platform == "telegram":
         return f"telegram {lane.api} {lane.account} {chat or lane.chat}"
@@ -61,14 +61,16 @@ def button_place(lane: LaneKey, chat: str = "") -> str:
 
 
 def encode(data: ButtonData, key: bytes, place: str) -> str:
-    """The data as a button carries it. `place` is the bot and chat that it is good for."""
+    """The data in the form that a button carries. `place` is the bot and chat for which it is
+    valid.
+    """
     numbers = (data.seq, data.number, *((data.message,) if data.message else ()))
     said = ".".join((VERSION + _LETTERS[data.verb], data.card, *map(_base36, numbers)))
     return f"{said}.{_mac(said, key, place)}"
 
 
 def decode(text: str, key: bytes, place: str) -> ButtonData | OldData | ForgedData:
-    """The data of a button that was pressed at `place`; whatever it holds, nothing is raised."""
+    """The data of a button that was pressed at `place`. Never raises."""
     if len(text) > DISCORD_CHARACTERS or not text.isascii():
         return ForgedData()
     said, _, mac = text.rpartition(".")

@@ -1,7 +1,7 @@
-"""What Alertmanager says of the alerts on open cards: silenced, inhibited, or neither.
+"""Brings the suppressions that open cards show in line with Alertmanager's answers.
 
-Truth is what it answers; an empty answer of one that is young or settling proves nothing, and a
-failing API changes no card.
+The answers are the truth. An empty answer of an Alertmanager that is young or settling proves
+nothing, and a failing API changes no card.
 """
 
 import re
@@ -14,14 +14,16 @@ from relay.core.alert import Labels, own_fingerprint
 from relay.core.routing.matcher import Matcher
 
 YOUNG = 300.0  # seconds of uptime within which an absence proves nothing
-APART = 120.0  # seconds between the two absences that prove an end
+APART = 120.0  # seconds between the two absences that prove the end of an alert
 PresenceState = Literal["left", "present", "absent", "gone"]
-_MOST_NAMED = 200  # characters of a comment that a card shows
-_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")  # of a label in a filter, before 0.27
+_MOST_NAMED = 200  # characters shown of a comment
+_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")  # of a label in a filter, before Alertmanager 0.27
 
 
 class PeerStatus(Struct, frozen=True):
-    """How far a peer can be believed: seconds since its start (None unknown), its cluster."""
+    """How far the answers of a peer count: seconds since its start (None: unknown), and the state
+    of its cluster.
+    """
 
     uptime: float | None
     cluster: str
@@ -29,7 +31,7 @@ class PeerStatus(Struct, frozen=True):
 
 
 class SeenSilence(Struct, frozen=True):
-    """A silence as Alertmanager has it. Times are Unix seconds."""
+    """A silence in Alertmanager. Times are Unix seconds."""
 
     id: str
     matchers: tuple[Matcher, ...]
@@ -41,8 +43,8 @@ class SeenSilence(Struct, frozen=True):
 
 
 class SeenAlert(Struct, frozen=True):
-    """An alert as Alertmanager has it: which silences and which alerts (fingerprints) suppress
-    it.
+    """An alert in Alertmanager, with the silences and the alerts (fingerprints) that
+    suppress it.
     """
 
     labels: Labels
@@ -52,8 +54,8 @@ class SeenAlert(Struct, frozen=True):
 
 
 class Suppressed(Struct, frozen=True):
-    """Why an alert is not notified: `silenced` until then, by whom, with the comment; or
-    `inhibited` by the alert that `by` names. `until` is Unix seconds, 0.0 unknown.
+    """Why Alertmanager does not notify of an alert: `silenced` until `until` (Unix seconds, 0.0
+    unknown), by whom, with the comment; or `inhibited` by the alert that `by` names.
     """
 
     kind: Literal["silenced", "inhibited"]
@@ -64,7 +66,7 @@ class Suppressed(Struct, frozen=True):
 
 
 class Poll(Struct, frozen=True):
-    """One look at an Alertmanager: what it suppresses, and its silences."""
+    """One answer of an Alertmanager: the alerts that it suppresses, and its silences."""
 
     status: PeerStatus
     suppressed: tuple[SeenAlert, ...]
@@ -72,11 +74,12 @@ class Poll(Struct, frozen=True):
 
 
 class Presence(Struct, frozen=True):
-    """What is known of an alert that left a list: a payload of its group, or the suppressed alerts.
+    """What is known of an alert that is missing from a payload of its group, or from the suppressed
+    alerts.
 
-    It is to be asked for (`left`); Alertmanager has it (`present`); it had not when it was asked
-    for first (`absent`), or again `APART` later (`gone`). `since` is when that state began, for
-    `gone` when the first absence was seen (Unix seconds).
+    `left`: it has to be asked for; `present`: Alertmanager has it; `absent`: Alertmanager did not
+    have it when asked first; `gone`: nor when asked again `APART` later. `since` is when that state
+    began, for `gone` the time of the first absence (Unix seconds).
     """
 
     state: PresenceState
@@ -84,23 +87,23 @@ class Presence(Struct, frozen=True):
 
 
 class AbsentAlert(Struct, frozen=True):
-    """An alert that left a list, with its labels as far as a card keeps them."""
+    """An alert that is missing from a list, with as many of its labels as a card keeps."""
 
     presence: Presence
     labels: Labels
 
 
 class PeerAnswer(Struct, frozen=True):
-    """What a peer that could be reached has of the alerts that were asked for."""
+    """The alerts that a peer has, of those that were asked for."""
 
     status: PeerStatus
     alerts: tuple[SeenAlert, ...]
 
 
 class Reconciled(Struct, frozen=True):
-    """What changes: suppressions that are new or other by alert, alerts that are no longer
-    suppressed, and what was learnt of those that left a list. `twice` are silences that one action
-    made more than once, to be ended.
+    """The changes: new or other suppressions by alert, alerts that are no longer suppressed, and
+    what was learnt about missing alerts. `twice` are silences that one action made more than once,
+    to be ended.
     """
 
     suppressed: dict[str, Suppressed]
@@ -116,8 +119,8 @@ def reconcile(
     names: Mapping[str, str],
     now: float,
 ) -> Reconciled:
-    """Lays a poll over what is known of the alerts that open cards show, by alert key. `names` are
-    how cards call alerts, by Alertmanager's fingerprint.
+    """Compares an answer with what is known of the alerts on open cards, by alert key. `names` are
+    the cards' names for alerts, by Alertmanager's fingerprint.
     """
     seen = {own_fingerprint(alert.labels): alert for alert in poll.suppressed}
     seen |= {alert.fingerprint: alert for alert in poll.suppressed}
@@ -138,13 +141,13 @@ def reconcile(
 
 
 def is_believed(status: PeerStatus) -> bool:
-    """Whether the absence of an alert from the peer's answer may prove something."""
+    """Whether the absence of an alert from the peer's answer may count."""
     is_old = status.uptime is not None and status.uptime >= YOUNG
     return is_old and bool(status.version) and status.cluster != "settling"
 
 
 def asked_by(asked: Iterable[Labels]) -> tuple[Matcher, ...]:
-    """The matchers by which these alerts are asked for in one request: what all of them share."""
+    """The matchers of one request for these alerts: what all of them share."""
     found = list(asked)
     shared = {
         name: value
@@ -157,9 +160,9 @@ def asked_by(asked: Iterable[Labels]) -> tuple[Matcher, ...]:
 def presences(
     asked: Mapping[str, AbsentAlert], peers: Sequence[PeerAnswer], now: float
 ) -> dict[str, Presence]:
-    """What the answers of all peers that could be reached change, by alert key. An alert is over
-    when each of them lacks it and is believed, twice, at least `APART` seconds apart. Without an
-    answer that proves something nothing changes.
+    """The changes that follow from the answers of all peers that could be reached, by alert key. An
+    alert has ended when each of those peers lacks it and counts, twice, at least `APART` seconds
+    apart. Without such answers nothing changes.
     """
     known = {alert.fingerprint for peer in peers for alert in peer.alerts}
     labels = {_spelled(alert.labels) for peer in peers for alert in peer.alerts}
@@ -179,7 +182,7 @@ def presences(
 
 
 def asked_again_at(found: Iterable[Presence]) -> float | None:
-    """When the first of those that were absent once is to be asked for again, Unix seconds."""
+    """When the first of the alerts that were absent once is to be asked for again, Unix seconds."""
     return min((each.since + APART for each in found if each.state == "absent"), default=None)
 
 
@@ -190,7 +193,7 @@ def _spelled(labels: Labels) -> tuple[tuple[str, str], ...]:
 def _suppressed(
     alert: SeenAlert, silences: Mapping[str, SeenSilence], names: Mapping[str, str]
 ) -> Suppressed | None:
-    """The silence that lasts longest; an inhibition where there is none."""
+    """The silence that lasts longest, or else an inhibition."""
     found = [silences[each] for each in alert.silenced_by if each in silences]
     live = [each for each in found if each.state == "active"]
     if live:
@@ -208,8 +211,9 @@ def _suppressed(
 def _is_over(
     before: Suppressed, silences: Mapping[str, SeenSilence], status: PeerStatus, now: float
 ) -> bool:
-    """Silences outlive a restart, alerts do not: a silence that is live in the list is still in
-    force for an alert that a young Alertmanager has not heard of again.
+    """Whether the suppression has ended. Silences survive a restart of Alertmanager, alerts do not:
+    a silence that is in the list still holds for an alert that a young Alertmanager has not got
+    again.
     """
     silence = silences.get(before.silence_id)
     if before.kind == "silenced":
@@ -221,8 +225,8 @@ def _is_over(
 
 
 def _twice(silences: Sequence[SeenSilence]) -> tuple[str, ...]:
-    """Of live silences with one action's id all but the first: a call whose answer was lost on one
-    peer may have been made on another.
+    """Of the live silences with one action's id all but the first. There are several if the answer
+    to a call was lost and the call was repeated at another peer.
     """
     first: dict[str, SeenSilence] = {}
     extra: list[str] = []

@@ -1,4 +1,6 @@
-"""Rights: the first rule that matches person and alert decides; without one nothing may be done."""
+"""Rights: the first rule that matches the person and the alert decides; without one nothing is
+allowed.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -21,10 +23,11 @@ from relay.core.text.message import Mention
 
 
 class Presser(Struct, frozen=True):
-    """Who pressed, as the platform's own answer says it. `name` is what the platform shows.
+    """The person who pressed, as named by the platform's own answer. `name` is what the platform
+    shows.
 
-    `admin`: the Telegram chat's administrator, by an answer of Telegram to an administrator bot.
-    `anonymous`: the person acts in the name of the chat and is not to be named.
+    `admin`: an administrator of the Telegram chat, by Telegram's answer to a bot that is one
+    itself. `anonymous`: the person acts in the name of the chat and is not to be named.
     """
 
     platform: str
@@ -36,14 +39,16 @@ class Presser(Struct, frozen=True):
 
 
 class Granted(Struct, frozen=True):
-    """It may be done; a silence lasts `longest` seconds at most, `wide` ones may mute more."""
+    """Allowed. A silence may last at most `longest` seconds; with `wide` it may mute more than the
+    card.
+    """
 
     longest: float
     wide: bool = False
 
 
 class Denied(Struct, frozen=True):
-    """It may not. `ask` are those who may, in the words of the configuration."""
+    """Not allowed. `ask` are those who may do it, in the words of the configuration."""
 
     ask: tuple[str, ...]
 
@@ -52,7 +57,7 @@ Judgement = Granted | Denied
 
 
 def known_person(people: Iterable[Person], presser: Presser) -> Person | None:
-    """The person of the configuration who pressed."""
+    """The person of the configuration who pressed, or None."""
     found = (each for each in people if presser.id and each.id_on(presser.platform) == presser.id)
     return next(found, None)
 
@@ -60,7 +65,7 @@ def known_person(people: Iterable[Person], presser: Presser) -> Person | None:
 def judge_rights(
     rules: Sequence[ActionRule], presser: Presser, right: Right, alerts: Sequence[Labels]
 ) -> Judgement:
-    """Whether the person may do this with every one of the alerts; with none of them nobody may."""
+    """Whether the person may do this with every one of the alerts. Without alerts nobody may."""
     granted: list[ActionRule] = []
     for labels in alerts:
         rule = _first(rules, presser, labels)
@@ -74,7 +79,9 @@ def judge_rights(
 
 
 def _allows(rule: ActionRule, right: Right) -> bool:
-    """A silence that mutes more than the card is a silence as well."""
+    """Whether the rule allows the act. The right to silence more than the card includes the right
+    to silence.
+    """
     return right in rule.may or (right == "silence" and "silence_wide" in rule.may)
 
 
@@ -88,7 +95,7 @@ def _first(rules: Iterable[ActionRule], presser: Presser, labels: Labels) -> Act
 
 
 def is_one(who: Who, presser: Presser) -> bool:
-    """Whether the person who pressed is meant. A name counts by its id on that platform alone."""
+    """Whether `who` includes the person. An id counts only on its own platform."""
     match who:
         case Everyone():
             return True
@@ -103,7 +110,7 @@ def is_one(who: Who, presser: Presser) -> bool:
 
 
 def spelled(who: Who) -> str:
-    """Who is meant, in the words of the configuration."""
+    """`who` in the words of the configuration."""
     match who:
         case Everyone():
             return "everyone"
@@ -118,7 +125,7 @@ def spelled(who: Who) -> str:
 
 
 def mentions_of(who: Iterable[Who], platform: str) -> tuple[Mention, ...]:
-    """Those who can be mentioned on a platform."""
+    """Those of `who` that can be mentioned on a platform."""
     found: list[Mention] = []
     for each in who:
         match each:
@@ -134,7 +141,7 @@ def mentions_of(who: Iterable[Who], platform: str) -> tuple[Mention, ...]:
 
 
 def _who_may(rules: Iterable[ActionRule], right: Right, labels: Labels) -> tuple[str, ...]:
-    """Names first, then roles; `everyone` tells nothing to whom it does not help."""
+    """Those who may: names first, then roles. `everyone` is left out, since it would not help."""
     words = [
         word
         for rule in rules

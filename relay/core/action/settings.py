@@ -14,7 +14,7 @@ DAY = 86400.0
 
 
 class Person(Struct, frozen=True):
-    """One person on both platforms: the name that cards show, and the numeric ids, empty where
+    """A person on both platforms: the name that cards show, and the numeric ids, empty if
     unknown.
     """
 
@@ -23,20 +23,20 @@ class Person(Struct, frozen=True):
     discord: str = ""
 
     def id_on(self, platform: str) -> str:
-        """The person's numeric id on a platform; empty where the configuration names none."""
+        """The person's numeric id on a platform; empty if the configuration has none."""
         return {"telegram": self.telegram, "discord": self.discord}.get(platform, "")
 
 
 class Everyone(Struct, frozen=True, tag=True):
-    """Whoever can press a button in the chat."""
+    """Everyone who can press a button in the chat."""
 
 
 class ChatAdmins(Struct, frozen=True, tag=True):
-    """The administrators of the Telegram chat that the message stands in."""
+    """The administrators of the message's Telegram chat."""
 
 
 class RoleId(Struct, frozen=True, tag=True):
-    """Whoever has a Discord role, by its id."""
+    """Everyone who has a Discord role, by the role's id."""
 
     id: str
 
@@ -58,8 +58,8 @@ Who = Everyone | ChatAdmins | RoleId | UserId | Named
 
 
 class ActionRule(Struct, frozen=True):
-    """Who may do what with which alerts. `longest` bounds a silence, in seconds. `words` are those
-    of the configuration for `who`.
+    """Who may do what with which alerts. `longest` limits a silence, in seconds. `words` are the
+    configuration's for `who`.
     """
 
     who: tuple[Who, ...]
@@ -77,8 +77,8 @@ class Header(Struct, frozen=True):
 
 
 class AlertmanagerConfig(Struct, frozen=True):
-    """The Alertmanager cluster that posts as `source`: addresses of its peers, with path prefix,
-    and how often it is read, in seconds.
+    """The Alertmanager cluster that posts as `source`: the addresses of its peers, with path
+    prefix, and every how many seconds it is polled.
     """
 
     source: str
@@ -89,8 +89,8 @@ class AlertmanagerConfig(Struct, frozen=True):
 
 
 class EscalationStep(Struct, frozen=True):
-    """What happens `after` seconds without a holder: a ringing reply that mentions people, or
-    deliveries to another receiver. One of the two is empty.
+    """The act of an escalation `after` seconds without a holder: a ringing reply that mentions
+    people, or deliveries to another receiver. One of the two is empty.
     """
 
     after: float
@@ -99,8 +99,8 @@ class EscalationStep(Struct, frozen=True):
 
 
 class Escalation(Struct, frozen=True):
-    """How alerts of a receiver that nobody takes become louder. The last step is repeated `times`
-    times `every` seconds; a take is asked again after `taken_for` seconds. 0.0: never.
+    """The escalation of a receiver's alerts that nobody takes. The last step is repeated `times`
+    times, `every` seconds; a holder is asked again after `taken_for` seconds. 0.0: never.
     """
 
     matchers: tuple[Matcher, ...]
@@ -111,9 +111,9 @@ class Escalation(Struct, frozen=True):
 
 
 class HeartbeatConfig(Struct, frozen=True):
-    """An alert that has to arrive `every` seconds; it is lost `grace` seconds after that. Each set
-    of values of the labels `by` is a heartbeat of its own. `ping_url` gets one GET each `every`
-    while all is well.
+    """An alert that has to arrive every `every` seconds; it is lost `grace` seconds after a missing
+    one. Each set of values of the labels `by` is a heartbeat of its own. `ping_url` gets one GET
+    each `every` seconds while all is well.
     """
 
     name: str
@@ -127,7 +127,7 @@ class HeartbeatConfig(Struct, frozen=True):
 
 
 class ActionConfig(Struct, frozen=True):
-    """What may be done from a chat: `rules` in order, and the durations of the silence buttons in
+    """The actions in a chat: `rules` in order, and the durations of the silence buttons in
     seconds.
     """
 
@@ -136,8 +136,8 @@ class ActionConfig(Struct, frozen=True):
 
 
 class DiscordBot(Struct, frozen=True):
-    """The Discord bot: API address, the id of its user, and how the presses of people reach it.
-    `application` and `public_key` (hexadecimal) are set where they come by POST.
+    """The Discord bot: API address, the id of its user, and how people's presses reach it.
+    `application` and `public_key` (hexadecimal) are set if they arrive by POST.
     """
 
     api: str
@@ -150,7 +150,7 @@ class DiscordBot(Struct, frozen=True):
 
 
 class ActingConfig(Struct, frozen=True):
-    """All that the configuration says of acting. The default: nothing of it is on.
+    """Everything that the configuration says about acting. By default all of it is off.
 
     `escalations` are by receiver, `alertmanagers` by source.
     """
@@ -164,10 +164,10 @@ class ActingConfig(Struct, frozen=True):
 
     @property
     def is_on(self) -> bool:
-        """Buttons are shown."""
+        """Whether buttons are shown."""
         return self.actions is not None
 
     @property
     def is_used(self) -> bool:
-        """Cards may say something of acting."""
+        """Whether cards may show something about acting."""
         return bool(self.actions or self.alertmanagers or self.escalations or self.heartbeats)

@@ -1,7 +1,7 @@
-"""A silence that was asked for: which call to Alertmanager is next, and what its answer means.
+"""A silence that was asked for: the next call to Alertmanager, and the meaning of its answer.
 
-A POST is not idempotent, so the action's id stands in the comment and is looked for, on the peer
-that was asked, before a second try.
+A POST is not idempotent. Therefore the action's id is part of the comment, and is looked for on the
+peer that was asked before a second try.
 """
 
 from typing import Literal, assert_never
@@ -14,11 +14,11 @@ from relay.core.action.take import Holder
 from relay.core.alert import Labels
 from relay.core.routing.matcher import Matcher
 
-PATIENCE = 600.0  # seconds after which it is no longer tried
-SETTLED = 2.0  # seconds after which a peer has, or has not, what was posted to it
+PATIENCE = 600.0  # seconds after which it is not tried any more
+SETTLED = 2.0  # seconds after which a peer either has what was posted to it, or never got it
 _TAG = "[alert-relay "
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 30.0
-_SKEW = 30.0  # seconds between Alertmanager's clock and ours that are worth correcting
+_SKEW = 30.0  # seconds between Alertmanager's clock and the relay's that are corrected
 State = Literal["asked", "done", "refused", "unknown"]
 Phase = Literal["count", "post", "find", "delete", "over"]
 
@@ -26,11 +26,11 @@ Phase = Literal["count", "post", "find", "delete", "over"]
 class Silencing(Struct, frozen=True):
     """A silence, or the end of one, that a person asked for. Times are Unix seconds.
 
-    `id` stands in the comment, behind what the person wrote (`comment`) and before what it is
-    `about`. `alerts` are the keys of those that it is about, `labels` their
-    labels. `posted_at`: a POST may have reached `peer` then. `replaces` is the silence that it
-    makes longer; `starts_at` is that one's start. `mutes` is how many alerts it mutes besides.
-    `state` is for people, `phase` says what is to be called; `due` when, None for never again.
+    `id` is part of the comment, after what the person wrote (`comment`) and before `about`.
+    `alerts` are the keys of its alerts, `labels` their labels. `posted_at`: when a POST may have
+    reached `peer`. `replaces` is the silence that it extends; `starts_at` is the start of that one.
+    `mutes` is how many other alerts it mutes. `state` is for people; `phase` decides the next call,
+    `due` its time, None for never again.
     """
 
     id: str
@@ -60,7 +60,7 @@ class Silencing(Struct, frozen=True):
 
 
 class NewSilence(Struct, frozen=True):
-    """A silence as it is posted; `id` is that of the one it changes, or empty."""
+    """A silence to post. `id` is that of the one to change, or empty."""
 
     matchers: tuple[Matcher, ...]
     starts_at: float
@@ -83,13 +83,13 @@ class Find(Struct, frozen=True):
 
 
 class Write(Struct, frozen=True):
-    """Post the silence. It has to be kept that this was begun, before the call."""
+    """Post the silence. The start of this call has to be stored before it is made."""
 
     silence: NewSilence
 
 
 class Expire(Struct, frozen=True):
-    """Delete a silence; one that is over already is the same."""
+    """Delete a silence; if it has ended already, that counts as done."""
 
     silence_id: str
 
@@ -105,7 +105,9 @@ class Counted(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """The silence was taken, under this id, which may be another than the one it changed."""
+    """Alertmanager took the silence under this id, which may differ from that of the one it
+    changed.
+    """
 
     silence_id: str
 
@@ -118,21 +120,21 @@ class FoundSilence(Struct, frozen=True):
 
 
 class NotFound(Struct, frozen=True):
-    """The peer has none of this action."""
+    """The peer has no silence of this action."""
 
 
 class Expired(Struct, frozen=True):
-    """The silence is over, or there is none of that id."""
+    """The silence has ended, or there is none with that id."""
 
 
 class ApiRefused(Struct, frozen=True):
-    """Alertmanager says no, in its words (at most 200 characters)."""
+    """Alertmanager refused, in its own words (at most 200 characters)."""
 
     why: str
 
 
 class ApiUnavailable(Struct, frozen=True):
-    """Nothing was done: no connection, or an answer that says to come again."""
+    """Nothing was done: there was no connection, or the answer asks to try again later."""
 
     why: str
 
@@ -149,20 +151,20 @@ Answer = (
 
 
 def is_of(comment: str, action: str) -> bool:
-    """Whether a silence with this comment is that of the action."""
+    """Whether a silence with this comment belongs to the action."""
     return any(f"{_TAG}{action}{end}" in comment for end in ":]")
 
 
 def commented(silencing: Silencing) -> str:
     """`deploy [alert-relay a1b2c3: HighErrorRate, by Anna (telegram 12)]`: what the person wrote,
-    and what is known besides.
+    and what the relay adds.
     """
     about = f": {silencing.about}" if silencing.about else ""
     return f"{silencing.comment} {_TAG}{silencing.id}{about}]".strip()
 
 
 def next_call(silencing: Silencing, now: float) -> Call | None:
-    """The call to make now, on `silencing.peer` where it names one; None: none is due."""
+    """The call to make now, to `silencing.peer` if it names one; None if none is due."""
     if silencing.due is None or silencing.due > now:
         return None
     match silencing.phase:
@@ -181,7 +183,7 @@ def next_call(silencing: Silencing, now: float) -> Call | None:
 
 
 def begun(silencing: Silencing, call: Call, peer: str, now: float) -> Silencing:
-    """What has to be kept before the call goes to `peer`. After a crash a POST is looked for."""
+    """The state to store before the call goes to `peer`. After a crash a POST is looked for."""
     if not isinstance(call, Write):
         return silencing
     return replace(
@@ -195,7 +197,7 @@ def begun(silencing: Silencing, call: Call, peer: str, now: float) -> Silencing:
 
 
 def answered(silencing: Silencing, call: Call, answer: Answer, now: float) -> Silencing:
-    """The state after an answer to `call`, which was begun. What was given up stays given up."""
+    """The state after an answer to `call`. A silencing that was given up stays so."""
     if silencing.phase == "over":
         return silencing
     match answer:
@@ -206,7 +208,7 @@ def answered(silencing: Silencing, call: Call, answer: Answer, now: float) -> Si
         case FoundSilence(silence_id, ends_at):
             return _done(silencing, silence_id, ends_at)
         case NotFound():
-            # where a POST says so, the silence that it was to make longer is not there
+            # after a POST this says that the silence to extend does not exist
             back = replace(silencing, phase="post", posted_at=None, due=now)
             return replace(back, replaces="", starts_at=0.0) if isinstance(call, Write) else back
         case Expired():
@@ -214,7 +216,7 @@ def answered(silencing: Silencing, call: Call, answer: Answer, now: float) -> Si
         case ApiRefused(why):
             return _over(silencing, "refused", why)
         case ApiUnavailable(why):
-            # nothing was written: another peer may be asked
+            # nothing was written, so another peer may be asked
             if isinstance(call, Write):
                 back = replace(silencing, phase="post", posted_at=None, peer="")
                 return _later(back, why, now)
@@ -226,7 +228,7 @@ def answered(silencing: Silencing, call: Call, answer: Answer, now: float) -> Si
 
 
 def gives_up(silencing: Silencing, now: float) -> Silencing | None:
-    """The silencing as it is given up after `PATIENCE`; None while it is tried."""
+    """The silencing as given up after `PATIENCE`; None if it is still to be tried."""
     if silencing.phase == "over" or now < silencing.asked_at + PATIENCE:
         return None
     return _over(silencing, "unknown", silencing.why)
@@ -243,7 +245,9 @@ def _counted(silencing: Silencing, answer: Counted, now: float) -> Silencing:
 
 
 def _silence(silencing: Silencing, now: float) -> NewSilence:
-    """The end stays what it was when the alerts were counted, also in a second try."""
+    """The silence to post. Its end stays as it was when the alerts were counted, also in a second
+    try.
+    """
     return NewSilence(
         silencing.matchers,
         silencing.starts_at or now,

@@ -1,4 +1,6 @@
-"""Taking: who has an alert episode in hand. It is the relay's own state, the same on every card."""
+"""Taking: who has an alert episode in hand. The relay keeps this itself, and shows the same on
+every card.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,8 +13,8 @@ AGAIN = 60.0  # seconds within which a second press takes over
 
 
 class Holder(Struct, frozen=True):
-    """Who has it: `name` as cards show it, `person` as `PLATFORM ID` or the name of a person of the
-    configuration, so that both platforms mean the same one. `anonymous` ones are not named.
+    """The holder: `name` as cards show it, `person` as `PLATFORM ID` or the name of a person of the
+    configuration, so that both platforms mean the same one. `anonymous` holders are not named.
     """
 
     name: str
@@ -21,8 +23,8 @@ class Holder(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """An alert episode that somebody has. Times are Unix seconds. `ended_at`: the alert was over
-    then, and may fire again within the reopen window. `asked_at`: it was asked again then.
+    """An alert episode that somebody has. Times are Unix seconds. `ended_at`: when the alert ended;
+    it may fire again within the reopen window. `asked_at`: when the holder was asked again.
     """
 
     source: str
@@ -35,7 +37,7 @@ class Taken(Struct, frozen=True):
 
 
 class Took(Struct, frozen=True):
-    """The press took these alerts; `over` are the names of those who had some of them."""
+    """The press took these alerts; `over` are the names of the former holders of some of them."""
 
     taken: tuple[Taken, ...]
     over: tuple[str, ...] = ()
@@ -48,14 +50,14 @@ class Already(Struct, frozen=True):
 
 
 class HeldBy(Struct, frozen=True):
-    """Somebody else has some of them: a second press takes over."""
+    """Somebody else has some of them; a second press takes them over."""
 
     holder: Holder
     since: float
 
 
 class Released(Struct, frozen=True):
-    """The press gave these alerts up, by their keys."""
+    """The press released these alerts (keys)."""
 
     alerts: tuple[str, ...]
 
@@ -65,8 +67,8 @@ class NotTaken(Struct, frozen=True):
 
 
 def in_force(taken: Taken | None, alert: ShownAlert, window: float) -> Taken | None:
-    """The take, if it is of the episode that the alert is in now: the same start, or a flap, one
-    that began at most `window` seconds after the end. Else None: it ended with its episode.
+    """The take, if it belongs to the present episode of the alert: to the same start, or to a flap
+    that began at most `window` seconds after the end. Otherwise None.
     """
     if taken is None or same_episode(taken.starts_at, alert.starts_at):
         return taken
@@ -77,17 +79,19 @@ def in_force(taken: Taken | None, alert: ShownAlert, window: float) -> Taken | N
 
 
 def carried(taken: Taken, alert: ShownAlert) -> Taken:
-    """The take, moved to the episode that continues it, and no longer ended."""
+    """The take, moved to the episode that continues its own, without an end."""
     return replace(taken, starts_at=max(taken.starts_at, alert.starts_at), ended_at=None)
 
 
 def goes_on(taken: Taken, alert: ShownAlert) -> bool:
-    """The alert, whose take is in force, fires again or in a later episode: it is to be carried."""
+    """Whether the alert of a take in force fires again or in a later episode, so that the take has
+    to be carried over.
+    """
     return alert.starts_at > (taken.ended_at or taken.starts_at + SAME_START)
 
 
 def ended(taken: Taken, at: float) -> Taken:
-    """The alert is over: the take rests, and is forgotten after the window."""
+    """The take after the alert ended: it rests, and is forgotten after the window."""
     return taken if taken.ended_at is not None else replace(taken, ended_at=at)
 
 
@@ -100,8 +104,8 @@ def take(
     *,
     sure: bool,
 ) -> Took | Already | HeldBy:
-    """The effects of a press on Take. `takes` are those in force by alert; `sure`: the person was
-    told who has them and pressed again.
+    """The effects of a press on Take. `takes` are those in force by alert key; `sure`: the person
+    was told who has them and pressed again.
     """
     had = [takes[alert.key] for alert in alerts if alert.key in takes]
     others = [each for each in had if each.holder.person != holder.person]
@@ -119,7 +123,7 @@ def take(
 def release(
     alerts: Sequence[ShownAlert], takes: Mapping[str, Taken], holder: Holder
 ) -> Released | HeldBy | NotTaken:
-    """The effects of a press on Release: a person gives up only takes of their own."""
+    """The effects of a press on Release: a person can release only takes of their own."""
     had = [takes[alert.key] for alert in alerts if alert.key in takes]
     own = tuple(each.alert for each in had if each.holder.person == holder.person)
     if own:

@@ -1,4 +1,4 @@
-"""For how long a person wants silence, as they write it: `90m`, `2d`, `until 18:00`."""
+"""The duration of a silence as people write it: `90m`, `2d`, `until 18:00`."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,9 +14,9 @@ _SPACED = re.compile(r"\s+")
 
 
 def parse_wish(text: str, timezone: str, now: float) -> float | None:
-    """Seconds from `now` on; None when it is neither a duration nor a time of day.
+    """Seconds from `now`; None if it is neither a duration nor a time of day.
 
-    A time of day is the next one in `timezone`, tomorrow's when today's is past.
+    A time of day is the next one in `timezone`, tomorrow's if today's is past.
     """
     text = text.strip()[:40]
     found = _UNTIL.fullmatch(text)

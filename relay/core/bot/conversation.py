@@ -1,5 +1,5 @@
-"""The effects of an update: commands are carried out and answered, chats noted. Pure, so that they
-are committed together with the update.
+"""The effects of an update: commands are carried out and answered, chats are registered. It is
+pure, so that the effects are committed together with the update.
 """
 
 import re
@@ -48,7 +48,7 @@ _WORDS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"])+')
 
 
 class _CommandContext(Struct, frozen=True):
-    """A command and all that its answer depends on."""
+    """A command and everything that its answer depends on."""
 
     command: Command
     known: ChatContext
@@ -89,7 +89,7 @@ def respond(update: Update, known: ChatContext, policy: Policy, now: float) -> U
 def _entry(
     known: ChatContext, chat: ChatInfo, now: float, topic: Topic | None = None
 ) -> ChatEntry | None:
-    """The chat's line in the registry, with what was known of it; private chats have none."""
+    """The chat's row in the registry, with what was known of it. Private chats have none."""
     if chat.kind == "private":
         return None
     old = known.entry
@@ -169,7 +169,7 @@ def _matchers(matchers: Iterable[Matcher], language: str) -> RichText:
 
 
 def _refusal(context: _CommandContext) -> UpdateEffects | None:
-    """Why this person may not change the chat's subscriptions, or None."""
+    """Why this person may not change the chat's subscriptions; None if the person may."""
     if context.own:
         return None
     if context.command.user == 0:
@@ -243,8 +243,8 @@ def _alerts(context: _CommandContext) -> UpdateEffects:
 
 
 def _parse(text: str) -> tuple[Matcher, ...]:
-    """Matchers with spaces between them, as amtool takes them, or with commas, as in a route.
-    Raises MatcherError.
+    """Matchers separated by spaces, as amtool takes them, or by commas, as in a route. Raises
+    MatcherError.
     """
     if not text:
         return ()

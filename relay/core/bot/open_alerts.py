@@ -30,8 +30,8 @@ class _Open(Struct, frozen=True):
 
 
 def open_alerts(cards: Iterable[Card], wanted: tuple[Matcher, ...], reader: Reader) -> RichText:
-    """The firing alerts of the cards that match, one line for each severity and name, the most
-    urgent first.
+    """The firing alerts of the cards that match, one line for each severity and name, sorted by
+    urgency.
     """
     firing = _firing(cards)
     found = [each for each in firing if matches(wanted, each.entry.labels)]
@@ -43,14 +43,14 @@ def open_alerts(cards: Iterable[Card], wanted: tuple[Matcher, ...], reader: Read
 def firing_already(
     cards: Iterable[Card], wanted: tuple[Matcher, ...], reader: Reader
 ) -> RichText | None:
-    """The same for somebody who is told of them from now on; None when none fires."""
+    """The same for somebody who will be told of them from now on; None if none fires."""
     found = [each for each in _firing(cards) if matches(wanted, each.entry.labels)]
     return _listed(found, reader) if found else None
 
 
 def _firing(cards: Iterable[Card]) -> list[_Open]:
-    """The firing alerts of the cards, each once though several chats show it; of those that are one
-    thing (see `thing`) the most severe.
+    """The firing alerts of the cards, each once even if several chats show it; of those that are
+    the same thing (`alert.thing`) the most severe.
     """
     found: dict[tuple[str, frozenset[tuple[str, str]]], _Open] = {}
     for card in cards:
@@ -78,8 +78,9 @@ def _listed(found: Sequence[_Open], reader: Reader) -> RichText:
 
 
 def _line(key: _Key, same: Sequence[_Open], reader: Reader) -> RichText:
-    """As the head of a card has it: mark, severity, name, how many, who is ill and where, since
-    when; the name leads to the card's message."""
+    """The line of an alert name, as in the head of a card: mark, severity, name, count, who is ill
+    and where, since when. The name leads to the card's message.
+    """
     severity, name = key
     entries = [each.entry for each in same]
     shown = one_line(name)[:_LONGEST] if name else reader.say("unnamed").text
@@ -106,7 +107,7 @@ def _subject(common: Subject) -> list[RichText]:
 
 
 def _places(entries: Sequence[Entry], reader: Reader) -> RichText | str:
-    """What the alerts of one name differ in, some of them."""
+    """Some of the values in which the alerts of one name differ."""
     telling = (short(each.telling, _LONGEST) for each in differences(entries[:_MOST_NAMES]))
     places = list(dict.fromkeys(filter(None, telling)))
     if not places:
@@ -117,7 +118,7 @@ def _places(entries: Sequence[Entry], reader: Reader) -> RichText | str:
 
 
 def _message(card: Card) -> str:
-    """The address of a card's message, where Telegram has one: in supergroups and channels."""
+    """The address of a card's message if Telegram has one: in supergroups and channels."""
     if card.shown is None or not card.shown.message.chat.startswith("-100"):
         return ""
     return f"https://t.me/c/{card.shown.message.chat[4:]}/{card.shown.message.id}"

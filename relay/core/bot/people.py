@@ -1,5 +1,5 @@
-"""People and chats that a bot knows: who subscribed to what, by which invitation, and where the bot
-is.
+"""People and chats that a bot knows: the subscriptions, the invitations, and the chats that it is
+in.
 """
 
 import re
@@ -18,14 +18,15 @@ from relay.core.routing.route import Subscriber
 from relay.core.text.richtext import RichText
 from relay.core.text.texts import LANGUAGES
 
-MOST_TOPICS = 200  # of a chat, the newest
+MOST_TOPICS = 200  # of a chat, the newest ones
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # https://core.telegram.org/bots/features#deep-linking
 
 
 class Invite(Struct, frozen=True):
-    """An invitation: who opens its link gets the alerts that match. Only the token's hash is kept.
+    """An invitation: whoever opens its link gets the alerts that match. Only the token's hash is
+    stored.
 
-    Times are Unix seconds. It is used up after `uses` people, `used` of them came.
+    Times are Unix seconds. It is used up after `uses` people; `used` of them came.
     """
 
     id: str
@@ -43,11 +44,11 @@ class Invite(Struct, frozen=True):
 
 
 class Subscription(Struct, frozen=True):
-    """The alerts that a chat gets because somebody opened a link there.
+    """The alerts that a chat gets because somebody opened an invitation there.
 
-    `chat` is where it is now, `lane_chat` the id that its lane is known by: they differ once a
-    group has become a supergroup. `user` opened the link, `who` is the chat's title. No card is
-    shown before `muted_until`.
+    `chat` is its present id, `lane_chat` the id in its lane: they differ once a group has become a
+    supergroup. `user` opened the link, `who` is the chat's title. No card is shown before
+    `muted_until`.
     """
 
     id: str
@@ -70,7 +71,7 @@ class Subscription(Struct, frozen=True):
 
 
 class ChatEntry(Struct, frozen=True):
-    """A group, supergroup or channel of the registry; `seen_at` is when it was last heard of, Unix
+    """A group, supergroup or channel of the registry. `seen_at` is when it was last heard of, Unix
     seconds.
     """
 
@@ -83,7 +84,7 @@ class ChatEntry(Struct, frozen=True):
 
 
 class BotReply(Struct, frozen=True):
-    """What the bot says in answer to a command: to whom, where, and under which message."""
+    """The bot's answer to a command: to whom, where, and under which message."""
 
     chat: str
     topic: str
@@ -93,9 +94,10 @@ class BotReply(Struct, frozen=True):
 
 
 class ChatContext(Struct, frozen=True):
-    """What the store has for an update: the chat's row of the registry, its subscriptions, the
+    """What the store knows for an update: the chat's row of the registry, its subscriptions, the
     invitation of the token in the update; for /alerts the firing cards of the chat, for /start
-    those of all chats."""
+    those of all chats.
+    """
 
     bot: BotId
     entry: ChatEntry | None = None
@@ -105,12 +107,12 @@ class ChatContext(Struct, frozen=True):
 
 
 class UpdateEffects(Struct, frozen=True):
-    """What follows from an update, committed together with it.
+    """The effects of an update, committed together with it.
 
     `entry` is the chat's new row of the registry. `added`, `changed` and `ended` (by id) are
     subscriptions, `used` is the invitation that one more person used. `moved`: old and new chat id.
     `back`: a chat that accepts messages again. `bot_replies` are answers to people, sent when the
-    budgets leave room.
+    budgets have room.
     """
 
     heard: Sort
@@ -125,20 +127,20 @@ class UpdateEffects(Struct, frozen=True):
 
     @property
     def concerns_routing(self) -> bool:
-        """The subscriptions in force are others now."""
+        """Whether the subscriptions in force change."""
         return bool(self.added or self.changed or self.ended)
 
 
 def with_topics_of(entry: ChatEntry, before: ChatEntry) -> ChatEntry:
-    """The chat's line with the topics, and the titles, that only an earlier line of it knows."""
+    """The chat's row with the topics and titles that only an earlier row has."""
     topics = {each.id: each for each in before.topics}
     topics |= {each.id: each for each in entry.topics if each.title or each.id not in topics}
     return replace(entry, topics=tuple(topics.values())[-MOST_TOPICS:])
 
 
 def hash_of(token: str) -> str:
-    """The hash that the store keeps of an invitation's token. The token is random, so a plain hash
-    cannot be reversed.
+    """The hash of an invitation's token in the store. The token is random, so a plain hash cannot
+    be reversed.
     """
     return sha256(token.encode()).hexdigest()
 
@@ -146,8 +148,8 @@ def hash_of(token: str) -> str:
 def subscribe(
     invite: Invite, chat: ChatInfo, topic: str, user: int, language: str, now: float, lane_chat: str
 ) -> Subscription:
-    """The subscription that an invitation gives a chat; the same invitation gives the same chat the
-    same one.
+    """The subscription that an invitation gives a chat. The same invitation gives the same chat the
+    same subscription.
     """
     name = f"{invite.id} {lane_chat} {topic}"
     return Subscription(
@@ -169,7 +171,8 @@ def subscribe(
 def subscribers(
     subscriptions: Iterable[Subscription], bots: Iterable[Bot], policy: Policy
 ) -> tuple[Subscriber, ...]:
-    """The subscriptions as routing takes them; those of a bot that is no longer configured rest.
+    """The subscriptions in the form of the routing. Those of a bot that is no longer configured are
+    left out.
 
     `policy` is that of all personal chats; language and mute are the subscription's own.
     """
@@ -193,5 +196,7 @@ def described(subscription: Subscription) -> tuple[tuple[str, str], ...]:
 
 
 def catalogue_language(code: str) -> str:
-    """The language of the catalogue that a person's app asks for; empty when it is none of them."""
+    """The language of the catalogue that a person's app asks for; empty if the catalogue does not
+    have it.
+    """
     return code[:2] if code[:2] in LANGUAGES and code[2:3] in ("", "-") else ""

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 ChatKind = Literal["private", "group", "supergroup", "channel"]
 Standing = Literal["administrator", "member", "restricted", "left", "kicked"]
-# What became of an update. `refused`: a command that this person may not give, or a link that does
+# The result of an update. `refused`: a command that this person may not give, or a link that does
 # not work; `forged`: it came without the webhook's secret; `failed`: a bug of ours.
 Sort = Literal[
     "command",
@@ -23,14 +23,14 @@ SILENCE = 6 * 86400.0  # seconds after which the numbers of updates may begin an
 
 
 class BotId(Struct, frozen=True, order=True):
-    """A bot by its API address and its id: nothing secret."""
+    """A bot by its API address and its id, without secrets."""
 
     api: str
     account: str
 
 
 class ChatInfo(Struct, frozen=True):
-    """A chat as an update shows it. `forum`: it has topics."""
+    """A chat in an update. `forum`: it has topics."""
 
     id: str
     kind: ChatKind
@@ -39,7 +39,7 @@ class ChatInfo(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """A topic of a chat; the id is empty outside topics, the title where it is not known."""
+    """A topic of a chat. The id is empty outside topics, the title if it is unknown."""
 
     id: str = ""
     title: str = ""
@@ -48,9 +48,9 @@ class Topic(Struct, frozen=True):
 class Command(Struct, frozen=True, tag=True):
     """`/name argument`, written by `user` in a chat.
 
-    `user` is 0 when nobody can be named: an anonymous administrator, or a channel. `message` is the
-    id of what was written, `at` when (Unix seconds, 0.0 unknown), `language` the code that the
-    person's app told, or empty.
+    `user` is 0 if nobody can be named: an anonymous administrator, or a channel. `message` is the
+    id of the message, `at` its time (Unix seconds, 0.0 unknown), `language` the code that the
+    person's app sent, or empty.
     """
 
     id: int
@@ -65,8 +65,9 @@ class Command(Struct, frozen=True, tag=True):
 
 
 class Membership(Struct, frozen=True, tag=True):
-    """The bot's own standing in a chat is now this; `writes`: it may post there. In a private chat
-    `kicked` means that the person blocked the bot."""
+    """The bot's own standing in a chat changed to this. `writes`: it may post there. In a private
+    chat `kicked` means that the person blocked the bot.
+    """
 
     id: int
     chat: ChatInfo
@@ -87,7 +88,7 @@ class Migrated(Struct, frozen=True, tag=True):
 
 
 class Seen(Struct, frozen=True, tag=True):
-    """Something else was written in a chat: the chat is there, and maybe a topic of it."""
+    """Something else was written in a chat: the chat exists, and perhaps a topic of it."""
 
     id: int
     chat: ChatInfo
@@ -95,12 +96,12 @@ class Seen(Struct, frozen=True, tag=True):
 
 
 class CallbackQuery(Struct, frozen=True, tag=True):
-    """Somebody pressed a button under `message`, which may be any that the chat ever had: `data` is
-    what the person's app says, and need not be that of a button. `ephemeral` is the id of a message
-    that only this person sees, which has no other id; 0 for one that all see.
+    """Somebody pressed a button under `message`, which may be any that the chat ever had. `data`
+    comes from the person's app and need not be that of a button. `ephemeral` is the id of a message
+    that only this person sees and that has no other id; 0 for one that all see.
 
-    `query` is the id to answer to, `user` the real person, also of an anonymous administrator, and
-    `name` what the app shows of him; `language` is as in `Command`.
+    `query` is the id to answer to, `user` the real person, even for an anonymous administrator, and
+    `name` is what the app shows of the person; `language` is as in `Command`.
     """
 
     id: int
@@ -143,7 +144,8 @@ Update = Command | Membership | Migrated | Seen | CallbackQuery | Written | Igno
 
 class PollState(Struct, frozen=True):
     """How far the updates of a bot were handled: the number of the next one, when the last one was
-    handled (Unix seconds), and the webhook address that the relay has set, if any."""
+    handled (Unix seconds), and the webhook address that the relay has set, if any.
+    """
 
     next_update: int = 0
     heard_at: float = 0.0
@@ -151,8 +153,8 @@ class PollState(Struct, frozen=True):
 
 
 def offset(poll_state: PollState, now: float) -> int:
-    """The first update to ask for; 0 for all that wait. After a week of silence the numbers begin
-    anew, maybe lower.
+    """The first update to ask for; 0 for all that wait. After a week without updates the numbers
+    begin anew, perhaps lower.
 
     https://core.telegram.org/bots/api#update
     """
@@ -160,14 +162,15 @@ def offset(poll_state: PollState, now: float) -> int:
 
 
 def is_new(update: Update, poll_state: PollState, now: float) -> bool:
-    """Whether the update was not handled before: its number is the next expected or higher."""
+    """Whether the update was not handled before: its number is the next expected one or higher."""
     return update.id >= max(offset(poll_state, now), 1)
 
 
 def further(own: PollState, found: PollState) -> PollState:
-    """How far a bot has listened by its own record and by one that was found: the higher number,
-    unless one is from before a silence after which the numbers began anew. The webhook that we have
-    set is never forgotten."""
+    """How far a bot was polled, by its own record and by one that was found: the higher number,
+    except that the later record counts if the bot was silent for a week between them, since the
+    numbers begin anew then. The webhook that the relay set is never forgotten.
+    """
     early, late = sorted((own, found), key=lambda poll_state: poll_state.heard_at)
     began_anew = late.heard_at - early.heard_at > SILENCE
     next_update = late.next_update if began_anew else max(early.next_update, late.next_update)

@@ -1,4 +1,4 @@
-"""Advancing: the outcome of an attempt is applied to the card and its lane."""
+"""Advancing: applies the outcome of an attempt to the card and its lane."""
 
 from typing import assert_never
 
@@ -25,17 +25,17 @@ from relay.core.card.outcome import (
 )
 from relay.core.card.step import Edit, Post, Reply, Step
 
-PROBE_PAUSE = 300.0  # seconds between probes of a chat that refuses us
+PROBE_PAUSE = 300.0  # seconds between probes of a chat that refuses messages
 THREAD_PAUSE = 3600.0  # seconds until a new message tries a thread that was gone
-_MOST_POINTS = 3  # failed calls after which a former message is left as it is
+_MOST_POINTS = 3  # failed calls after which the link in a former message is given up
 _MOST_FILES = 3  # failed calls after which a file is left out
 
 
 class Advanced(Struct, frozen=True):
-    """A card and its lane after an attempt. `blocks`: what the answer forbids.
+    """A card and its lane after an attempt. `blocks` are the blocks that the answer demands.
 
     `shown`: the chat now shows the card as folded, so its deliveries up to `card.shown_seq` are
-    done. `dead`: the platform will never take what is pending, and why.
+    done. `dead`: why the platform will never take the pending ones; empty if it may.
     """
 
     card: Card
@@ -55,7 +55,8 @@ def advance(
     sent: str = "",
 ) -> Advanced:
     """The card and lane after `step` came to `outcome` at `now`. `jitter` is 0 to 1; `sent` is the
-    mark of what was sent, when it is not the card's own."""
+    mark of the state that was sent, if that is not the card's own.
+    """
     sent = sent or mark(card)
     card = replace(card, tried_at=now)
     if isinstance(step, Edit) and step.goes_on is not None:
@@ -89,7 +90,7 @@ def advance(
             return Advanced(replace(card, shown=None), failures.reached(state, now))
         case ChatDown(forever=False, left=False) if isinstance(step, Reply) and not is_required(
             card, step
-        ):  # it may be refused for what it is, as a file where only text is allowed
+        ):  # it may be refused because it is a file, where only text is allowed
             return Advanced(_without(card, step, asks_by_edit=True), state)
         case ChatDown(why, forever) | BotDown(why, forever):
             left = isinstance(outcome, ChatDown) and outcome.left
@@ -100,8 +101,8 @@ def advance(
 
 
 def _pointed(card: Card, state: LaneState, outcome: Outcome, now: float, jitter: float) -> Advanced:
-    """The card after its former message was told where it goes on: the webhook that wrote that may
-    be gone, which says nothing of the chat.
+    """The card after its former message was edited to say where it goes on. A failure says nothing
+    about the chat, since the webhook that wrote that message may be gone.
     """
     match outcome:
         case RateLimited(retry_after, budgets, whole):
@@ -143,8 +144,8 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
 
 
 def _failed(card: Card, state: LaneState, step: Step, failed: Failures, jitter: float) -> Advanced:
-    """The card pauses; its lane does with it when another one failed as well. A card at fault is
-    tried without style, and an optional part that fails is left out.
+    """The card pauses; its lane pauses too if another card failed as well. A card at fault is tried
+    without style, and an optional part that fails is left out.
     """
     now = failed.at
     name = failures.name_of(card.group, card.fingerprint)
@@ -164,7 +165,7 @@ def _blind(card: Card, step: Step) -> Card:
             return replace(card, doubt=True)
         case Edit():
             return card
-        case Reply():  # it may stand there already: what is optional is not said twice
+        case Reply():  # it may be in the chat already, and an optional reply is not repeated
             return card if is_required(card, step) else _without(card, step)
         case _:
             assert_never(step)
@@ -191,12 +192,12 @@ def _message_gone(card: Card, step: Step) -> Card:
 
 
 def is_required(card: Card, reply: Reply) -> bool:
-    """The reply is owed in any case, and not only where there is room for it."""
+    """Whether the reply is sent whatever the budget, and not only if there is room for it."""
     return any(owed.kind == reply.kind and owed.required for owed in card.owed)
 
 
 def without_replies(card: Card) -> Card:
-    """The card without optional replies: one edit in their place asks whether the chat takes
+    """The card without optional replies: a single edit in their place shows whether the chat takes
     messages.
     """
     owed = tuple(reply for reply in card.owed if reply.required)
@@ -210,7 +211,7 @@ def _without(card: Card, reply: Reply, *, asks_by_edit: bool = False) -> Card:
 
 
 def with_edit(card: Card) -> Card:
-    """The card with an edit to come, be there something to change or not."""
+    """The card with an edit due, whether or not anything changed."""
     return card if card.shown is None else replace(card, shown=replace(card.shown, mark=""))
 
 
@@ -232,8 +233,8 @@ def _trouble(state: LaneState, trouble: Trouble, why: str, now: float) -> LaneSt
 
 
 def _over(state: LaneState, now: float) -> LaneState:
-    """The trouble is over. A rate limit is felt as long as what it held back goes out at its
-    pace.
+    """The lane after its trouble is over. The effect of a rate limit lasts until what it held back
+    was sent at the allowed pace.
     """
     goes_on = state.trouble_until == 0.0 or state.trouble == "rate_limited"
     return replace(state, trouble_until=now) if state.trouble and goes_on else state

@@ -1,5 +1,5 @@
-"""A card: the message that shows one alert group (or one alert) in one chat, as it is and as it
-should be.
+"""A card: the message that shows one alert group (or one alert) in one chat, as the chat shows it
+and as it should.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,11 +28,11 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     `seen` is the acceptance of the last payload that listed it. `absent_since`: a whole payload did
     not list it; after the hold it is gone. `held_since`: it was posted as firing after its resolve;
     after the hold it fires. `returned`: it is reported again after it was gone. `via`: the group
-    that reported it last (hashed), where that is another than the card's. `unproven`: its absence
-    follows from a first notification alone. `joined_seq` is the delivery with which its episode
-    came to the card, 0 unknown. `given` is its sender's fingerprint, where that is another.
-    `thing`: alerts with the same one have one line in the chat (see `thing_key`). `follows`: the
-    alert in whose place it fires, of the same identity.
+    that reported it last (hashed), if that is not the card's. `unproven`: its absence follows from
+    a first notification alone. `joined_seq` is the delivery that brought its episode to the card, 0
+    if unknown. `given` is its sender's fingerprint, if that is different. `thing`: alerts with the
+    same value have one line in the chat (`thing_key`). `follows`: the alert of the same identity
+    whose episode it continues.
     """
 
     fingerprint: str
@@ -63,7 +63,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
 
 
 class Shown(Struct, frozen=True):
-    """The message as it stands in the chat. `mark` is the state it shows (see `mark`)."""
+    """The message in the chat. `mark` is the state that it shows, as `mark` computes it."""
 
     message: MessageRef
     mark: str
@@ -72,9 +72,9 @@ class Shown(Struct, frozen=True):
 
 
 class OwedReply(Struct, frozen=True):
-    """A reply that is due. `about` are fingerprints, `since` the acceptance of what caused it.
-    `required`: it is sent also when the budget is short; others fold into the edit then. `said` is
-    what an escalation says, or a silence that is over.
+    """A reply that is due. `about` are fingerprints, `since` is the acceptance of the payload that
+    caused it. `required`: it is sent even if the budget is short; other replies are then left to
+    the edit. `said` is the text of an escalation, or of a silence that is over.
     """
 
     kind: ReplyKind
@@ -95,36 +95,55 @@ class Head(Struct, frozen=True):
     state: int = 0
 
 
+class Withheld(Struct, frozen=True, omit_defaults=True):
+    """What a digest knows of its texts that do not pass, by checksums of their words: those that
+    the chat has `taken`; those `refused`, which failed twice by themselves and are not tried again
+    before `again_at` (Unix seconds), after so many `times`; those `doubted`, which failed once.
+    `passed`: the last call got through, so the next one tries `batch` of the other texts (0: all).
+    """
+
+    taken: tuple[int, ...] = ()
+    refused: tuple[int, ...] = ()
+    doubted: tuple[int, ...] = ()
+    passed: bool = False
+    batch: int = 0
+    again_at: float = 0.0
+    times: int = 0
+
+
 class Storm(Struct, frozen=True, omit_defaults=True):
-    """What a digest remembers of its storm, Unix seconds: when more waited last than the chat
-    takes, also of what is urgent, when it last made a sound, and when it last let a card have a
-    message of its own."""
+    """What a digest remembers of its storm, Unix seconds: when more cards last waited than the chat
+    takes, the same for urgent ones, when it last made a sound, and when it last let a card have a
+    message of its own; and what it withholds.
+    """
 
     pressed_at: float = 0.0
     urgent_at: float = 0.0
     rung_at: float = 0.0
     followed_at: float = 0.0
+    withheld: Withheld | None = None
 
 
 class Card(Struct, frozen=True, omit_defaults=True):
-    """The wanted state of one group in one chat, and what of it is shown.
+    """The wanted state of one group in one chat, and what the chat shows of it.
 
     `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet.
     `counted_at` is that of the last payload that was no duplicate, `counted_via` the group that
-    brought it, where that is another than the card's; `counted_seq` is its delivery.
-    `doubt`: a post may stand in the
-    chat unseen by us. `plain`: the platform refused the markup. `refused`: the mark that it refused
-    even so, or that the operator gave up. `previous` is the message of the round before this one.
-    `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`:
-    the whole list was sent as a file in this round. `absorbed`: the lane's digest
-    tells of it, and it makes no call of its own. `storm` is set where the card is a digest. `text`
-    is a hash of the annotations when a payload last counted, `refreshed` how often a repeat brought
-    others. `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's
-    card. `shown_seq`: the delivery up to which the message shows the card; kept for acting from the
-    chat, which belongs to what was shown at that moment. `failures` are calls for it that failed
-    since one got through, `tried_at` when the last call ended, whatever it came to. `acting` is
-    what people and Alertmanager did about its alerts; `escalated_at`: it last said then that nobody
-    takes them. `left` is the message of the webhook that showed it before the bot does.
+    brought it, if that is not the card's; `counted_seq` is its delivery. `doubt`: a post may be in
+    the chat without the relay knowing. `plain`: the platform refused the markup. `refused`: the
+    mark of the state that it refused even without markup, or that the operator gave up. `previous`
+    is the message of the round before this one. `announced`: this round was told, so a message in
+    place of a lost one makes no sound. `listed`: the whole list was sent as a file in this round.
+    `absorbed`: the lane's digest tells of it, and it makes no call of its own. `storm` is set if
+    the card is a digest. `text` is a hash of the annotations when a payload last counted,
+    `refreshed` is how often a repeat brought others. `fallback_for`: the receiver whose chat could
+    not be reached, if this is a fallback's card.
+
+    `shown_seq`: the delivery up to which the message shows the card; a press belongs to that state.
+    `failures` are the failed calls for it since the last one that got through, `tried_at` is when
+    the last call ended, whatever its outcome. `acting` is what people and Alertmanager did about
+    its alerts; `escalated_at`: the time at which it last said that nobody takes them. `left` is the
+    webhook's message that showed it before the bot took over.
     """
 
     group: GroupId
@@ -165,7 +184,7 @@ class Card(Struct, frozen=True, omit_defaults=True):
 
 
 def shown_alerts(card: Card) -> tuple[ShownAlert, ...]:
-    """The alerts of the card, as acting knows them."""
+    """The alerts of the card in the form that acting uses."""
     return tuple(
         ShownAlert(
             entry.labels,
@@ -180,12 +199,12 @@ def shown_alerts(card: Card) -> tuple[ShownAlert, ...]:
 
 
 def mark(card: Card) -> str:
-    """What a reader can tell from the card, hashed: two cards with equal marks need no edit between
-    them.
+    """A hash of everything that a reader can tell from the card: two cards with equal marks need no
+    edit between them.
 
-    Annotations are left out on purpose: a card that differs in them alone is shown with the next
-    edit, a repeat's at the latest (`refreshed`). So is the loss of a heartbeat: many cards would be
-    edited at once.
+    Annotations are left out on purpose: a change of them alone is shown with the next edit, at the
+    latest with that of a repeat (`refreshed`). So is the loss of a heartbeat, which would edit many
+    cards at once.
     """
     visible = [(e.fingerprint, e.status, e.starts_at, e.ends_at) for e in card.entries]
     told: tuple[object, ...] = (visible, card.stale, card.head.truncated, len(card.rounds))
@@ -197,7 +216,7 @@ def mark(card: Card) -> str:
 
 
 def text(card: Card) -> str:
-    """The annotations of the card's alerts, hashed."""
+    """A hash of the annotations of the card's alerts."""
     told = [
         (entry.fingerprint, sorted(entry.annotations.items()))
         for entry in card.entries
@@ -207,17 +226,17 @@ def text(card: Card) -> str:
 
 
 def is_firing(card: Card) -> bool:
-    """At least one alert of the card fires."""
+    """Whether at least one alert of the card fires."""
     return any(entry.status == "firing" for entry in card.entries)
 
 
 def is_live(card: Card) -> bool:
-    """At least one alert of the card fires, and somebody speaks for it."""
+    """Whether at least one alert of the card fires and the card is not stale."""
     return is_firing(card) and not card.stale
 
 
 def fires_anew(before: Card, after: Card) -> bool:
-    """An alert fires after that did not before."""
+    """Whether an alert fires in `after` that does not in `before`."""
     fired = {entry.fingerprint for entry in before.entries if entry.status == "firing"}
     return any(
         entry.status == "firing" and entry.fingerprint not in fired for entry in after.entries
@@ -242,7 +261,7 @@ def urgency(entry: Entry) -> tuple[int, int, float, str]:
 
 
 def is_held(card: Card) -> bool:
-    """Something is held back for a moment: an alert may be gone, or fire after all."""
+    """Whether something is held: an alert that may be gone, or may fire after all."""
     return any(
         (entry.absent_since is not None and not is_suppressed(card, entry))
         or entry.held_since is not None
@@ -251,21 +270,23 @@ def is_held(card: Card) -> bool:
 
 
 def is_suppressed(card: Card, entry: Entry) -> bool:
-    """Alertmanager has the alert and says that it is suppressed: that counts as reported."""
+    """Whether Alertmanager has the alert and says that it is suppressed. That counts as a
+    report.
+    """
     return entry.status == "firing" and entry.fingerprint in card.acting.silent
 
 
 def is_taken(card: Card) -> bool:
-    """Somebody has each of its alerts that fire."""
+    """Whether each firing alert of the card is taken."""
     return bool(card.acting.taken) and not card.acting.untaken
 
 
 def overlaid(
     card: Card, acting: ActingMarks, now: float, presences: Mapping[str, Presence] | None = None
 ) -> Card:
-    """The card with what acting has to say of it at `now`. An alert that was suppressed until now
-    may be absent for a while yet: Alertmanager notifies it with the next turn of its group.
-    `presences` are what Alertmanager says of alerts that left a list, by fingerprint.
+    """The card with `acting` as it is at `now`. An alert that was suppressed until now may be
+    absent for some time: Alertmanager notifies of it with the next flush of its group. `presences`
+    are Alertmanager's answers about alerts that left a list, by fingerprint.
     """
     if acting == card.acting and not presences:
         return card
@@ -284,8 +305,9 @@ def _freed(entry: Entry, now: float) -> Entry:
 
 
 def _asked_for(entry: Entry, presences: Mapping[str, Presence]) -> Entry:
-    """The entry by an answer that is newer than its last report. What Alertmanager has counts as
-    reported; one absence proves as little as a first notification; a second one proves the end.
+    """The entry after an answer that is newer than its last report. An alert that Alertmanager has
+    counts as reported; one absence proves as little as a first notification, and a second one
+    proves the end.
     """
     presence = presences.get(entry.fingerprint)
     if presence is None or entry.status != "firing" or presence.since <= entry.seen:
@@ -305,7 +327,7 @@ def _asked_for(entry: Entry, presences: Mapping[str, Presence]) -> Entry:
 
 
 def owing(card: Card, said: ActingReply | None, keys: Iterable[str]) -> Card:
-    """The card with what an escalation has to say, and nothing else of the kind."""
+    """The card with the replies that an escalation owes, in place of earlier ones of that kind."""
     others = tuple(reply for reply in card.owed if reply.kind != "escalated")
     if said is None:
         return card if others == card.owed else replace(card, owed=others)
@@ -314,8 +336,8 @@ def owing(card: Card, said: ActingReply | None, keys: Iterable[str]) -> Card:
 
 
 def is_untold(card: Card) -> bool:
-    """It has no message, also not in a digest, and needs none: it was over before its route was no
-    longer muted.
+    """Whether the card has no message, not even in a digest, and needs none: it ended before its
+    route ceased to be muted.
     """
     return (
         card.shown is None
@@ -326,14 +348,14 @@ def is_untold(card: Card) -> bool:
 
 
 def is_refused(card: Card) -> bool:
-    """What it is now will not be shown: the platform takes it in no form, or the operator gave it
-    up.
+    """Whether its present state will not be shown: the platform takes it in no form, or the
+    operator gave it up.
     """
     return card.refused != "" and card.refused == mark(card)
 
 
 def is_settled(card: Card) -> bool:
-    """The chat shows all there is to show, and nothing is held back."""
+    """Whether the chat shows all there is to show, and nothing is held."""
     if not card.entries:
         return True
     shown = card.shown is not None and card.shown.mark == mark(card)
@@ -341,11 +363,11 @@ def is_settled(card: Card) -> bool:
 
 
 def rest(card: Card, now: float) -> Card:
-    """The card, no longer waiting when the chat shows all of it, and closed when nothing of it
-    fires either.
+    """The card, no longer waiting once the chat shows all of it, and closed if nothing of it fires
+    either.
 
-    What will not be shown is at rest as well: its digest told of it, it was over while muted, or it
-    was refused.
+    A state that will not be shown counts as shown: its digest told of it, it ended while muted, or
+    it was refused.
     """
     untold = card.absorbed or (card.shown is None and not is_firing(card)) or is_refused(card)
     if not is_settled(card) and not (untold and card.waiting_since is None and not is_held(card)):

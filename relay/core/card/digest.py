@@ -19,31 +19,30 @@ from relay.core.card.subject import natural, subject, where
 from relay.core.card.view import Late, ShownStatus
 from relay.core.routing.lane import Policy
 
-QUIET = GroupId("", "", "quiet")  # the group under which a lane keeps its summary after quiet hours
-DIGEST = GroupId(
-    "", "", "digest"
-)  # the group under which a lane keeps its digest: no Alertmanager group has it
-# Seconds between edits of a digest, which a storm changes all the time, between its sounds, and
-# between the cards that follow it.
+QUIET = GroupId("", "", "quiet")  # the group of a lane's summary after quiet hours
+DIGEST = GroupId("", "", "digest")  # that of its digest; no Alertmanager group has such a key
+# Seconds between edits of a digest, which changes all the time during a storm, between its sounds,
+# and between the cards that follow it.
 EDIT_GAP = 5.0
 RING_GAP = 60.0
 FOLLOW_GAP = 7.5
-_HALF = 2 * 60.0  # each of edits and following cards gets half of what a chat takes in a minute
-OPEN_FOR = 120.0  # seconds for which a digest takes in all that is new after more came than fits
-# Seconds after which what comes to a digest, or fires anew in it, is worth a new message.
+_HALF = 2 * 60.0  # each of edits and following cards gets half of a chat's calls in a minute
+OPEN_FOR = 120.0  # seconds for which a digest takes in new cards after too many came
+# Age in seconds after which a digest gets a new message for cards that come or fire anew.
 RENEW_AFTER = 1800.0
 _PLACES_KEPT = 5
-_SEEN = 20  # alerts of a card that are asked what they share
+_SEEN = 20  # alerts of a card in which the shared labels are sought
 
 
 class Line(Struct, frozen=True):
-    """A card as its digest tells of it. `where` is its most telling label value, `firing` how many
-    alerts fire. `cluster` and `namespace` are the values of those labels. `routine`: none of it
-    makes a sound.
+    """A card as its digest tells of it. `where` is its most telling label value, `firing` is how
+    many of its alerts fire. `cluster` and `namespace` are the values of those labels. `routine`:
+    nothing in it makes a sound.
 
-    The rest is not part of a stored line: `urgent`; `own`: it has a message of its own; `spoken`:
-    the digest speaks for it; `untold`: the digest has to tell of its present state; `rung`: the
-    digest made a sound since it became urgent.
+    The rest is not part of a stored line. `urgent`: one of its alerts is urgent. `own`: it has a
+    message of its own. `spoken`: the digest speaks for it. `untold`: the digest still has to tell
+    its present state. `rung`: the digest made a sound since it became urgent. `left_out`: the
+    digest tells it without some of its texts; without its name it is only counted (`withheld`).
     """
 
     group: GroupId
@@ -62,27 +61,29 @@ class Line(Struct, frozen=True):
     spoken: bool = False
     untold: bool = False
     rung: bool = False
+    left_out: bool = False
 
 
 class Name(Struct, frozen=True):
     """All groups of one alert name and severity: their lines, the oldest first, and where the first
-    of them are.
+    of them are. `left_out`: the name is withheld.
     """
 
     name: str
     severity: str
     where: tuple[str, ...]
     lines: tuple[Line, ...]
+    left_out: bool = False
 
 
 class DigestView(Struct, frozen=True):
-    """What a template sees of a digest. `after` is what it follows: a storm, or quiet hours.
-    `names` stand most urgent first, those of the most groups first among equals.
+    """A digest as a template sees it. `after` is what it follows: a storm, or quiet hours. `names`
+    are sorted by urgency, then by their number of groups.
 
-    `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the
-    digest began at `since`. `per_minute` is what the chat takes. `late` and `may_be_repeated` are
-    as in a card's view; `silent` groups came without a sound, in quiet hours.
-    `joined`: it is not a digest, but the reply to one that tells of what came.
+    `firing` groups fire, `urgent` of them with the highest severity; `over` ended since the digest
+    began at `since`. `per_minute` is how many messages the chat takes. `late` and `may_be_repeated`
+    are as in a card's view; `silent` groups came without a sound in quiet hours. `joined`: the view
+    is for the reply to a digest, which tells of the cards that joined it.
     """
 
     firing: int
@@ -158,23 +159,25 @@ def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
         severity,
         tuple(dict.fromkeys(each.where for each in ordered if each.where))[:_PLACES_KEPT],
         ordered,
+        left_out=not name and all(each.left_out for each in ordered),
     )
 
 
 def mark(lines: Sequence[Line]) -> str:
-    """What a reader can tell from the digest, hashed."""
+    """A hash of everything that a reader can tell from the digest."""
     visible = sorted((each.severity, each.name, each.where, each.status) for each in lines)
     return blake2b(msgspec.json.encode(visible), digest_size=12).hexdigest()
 
 
 def capacity(limits: Iterable[Limit], seconds: float) -> float:
-    """How many calls all these limits let through in that many seconds."""
+    """How many calls all these limits together allow within that many seconds."""
     return min((limit.count * seconds / limit.window for limit in limits), default=float("inf"))
 
 
 def share(room: float, others: int, lanes: int) -> float:
-    """What of a chat's room falls to one of its lanes (topics, threads), where `lanes` others owe
-    it `others` calls: what those leave, an equal part at least."""
+    """The part of a chat's room for one of its lanes (topics, threads), while `lanes` other lanes
+    wait to make `others` calls: what they leave, but at least an equal part.
+    """
     return max(room - others, room / (lanes + 1))
 
 
@@ -186,8 +189,8 @@ def plan(
     hours: Hours = UNRESTRICTED,
     limits: Iterable[Limit] = (),
 ) -> Step | Wait:
-    """The next step of a digest, or until when there is none. Quiet hours silence it unless
-    something in it is urgent.
+    """The next step of a digest, or until when there is none. Quiet hours silence it unless it
+    holds something urgent.
     """
     now_mark = mark(lines)
     if not lines or digest.refused == now_mark:
@@ -199,12 +202,18 @@ def plan(
     ring_at = _rings_at(digest, lines, policy, hours)
     if ring_at is not None and ring_at <= now:
         return Reply(digest.shown.message, "joined", silent=False)
-    if digest.shown.mark == now_mark:
-        return Wait(ring_at)
+    withheld = storm_of(digest).withheld
+    if digest.shown.mark == now_mark and (withheld is None or withheld.passed):
+        again_at = withheld.again_at if withheld and withheld.refused else None
+        return Wait(_earliest(ring_at, again_at))
     at = digest.shown.edited_at + _gap(EDIT_GAP, limits)
     if at <= now:
         return Edit(digest.shown.message)
-    return Wait(at if ring_at is None else min(at, ring_at))
+    return Wait(_earliest(at, ring_at))
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((at for at in times if at is not None), default=None)
 
 
 def _is_silent(lines: Sequence[Line], policy: Policy, hours: Hours) -> bool:
@@ -213,14 +222,14 @@ def _is_silent(lines: Sequence[Line], policy: Policy, hours: Hours) -> bool:
 
 
 def _rings_at(digest: Card, lines: Sequence[Line], policy: Policy, hours: Hours) -> float | None:
-    """When the digest makes its next sound: something urgent came to it since the last one."""
+    """When the digest next makes a sound: something urgent joined it since the last one."""
     if policy.silent or hours.muted or not joined(lines):
         return None
     return storm_of(digest).rung_at + RING_GAP
 
 
 def joined(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """The lines of urgent cards that fire and joined the digest after its last sound."""
+    """The lines of the urgent firing cards that joined the digest after its last sound."""
     return tuple(
         each for each in lines if each.urgent and each.status == "firing" and not each.rung
     )
@@ -231,7 +240,7 @@ def _gap(shortest: float, limits: Iterable[Limit]) -> float:
 
 
 def follows_at(digest: Card, lines: Iterable[Line], limits: Iterable[Limit]) -> float | None:
-    """When the next urgent card that the digest has told gets a message of its own; None: none
+    """When the next urgent card that the digest has told gets a message of its own; None if none
     waits for one.
     """
     waiting = [each for each in lines if each.urgent and each.status == "firing" and not each.own]
@@ -241,7 +250,7 @@ def follows_at(digest: Card, lines: Iterable[Line], limits: Iterable[Limit]) -> 
 
 
 def is_following(lines: Iterable[Line]) -> bool:
-    """A card that the digest has told waits for its first message already."""
+    """Whether a card that the digest has told already waits for its first message."""
     return any(
         each.urgent and each.status == "firing" and not each.own and not each.spoken
         for each in lines
@@ -260,7 +269,7 @@ def rank_of(lines: Sequence[Line]) -> Rank:
 
 
 def shows_all(digest: Card, lines: Sequence[Line]) -> bool:
-    """The chat shows all that the digest has to tell, or never will."""
+    """Whether the chat shows all that the digest has to tell, or never will."""
     return not lines or mark(lines) in (digest.refused, digest.shown and digest.shown.mark)
 
 
@@ -270,8 +279,8 @@ def storm_of(digest: Card) -> Storm:
 
 
 def is_open(digest: Card | None, now: float, *, urgent: bool) -> bool:
-    """More came a short while ago than the chat takes: what is new joins the digest, what is urgent
-    if more came of that.
+    """Whether the digest takes in new cards: more came a short while ago than the chat takes. For
+    an `urgent` card only urgent ones count.
     """
     if digest is None or digest.closed_at is not None or is_old(digest, now):
         return False
@@ -280,12 +289,12 @@ def is_open(digest: Card | None, now: float, *, urgent: bool) -> bool:
 
 
 def is_over(lines: Sequence[Line]) -> bool:
-    """No card of the digest fires any more: once that is shown, it closes."""
+    """Whether no card of the digest fires any more; it closes once that is shown."""
     return not any(each.status == "firing" for each in lines)
 
 
 def is_old(digest: Card | None, now: float) -> bool:
-    """Its message stands so far up in the chat that nobody would notice a change of it."""
+    """Whether its message is so far up in the chat that nobody would notice an edit."""
     return (
         digest is not None
         and digest.shown is not None
@@ -296,8 +305,8 @@ def is_old(digest: Card | None, now: float) -> bool:
 def absorbing(
     digest: Card | None, receiver: str, now: float, *, pressed: bool, urgent: bool = False
 ) -> Card:
-    """The digest that takes in more cards: the open one, or a new message after it grew old or
-    closed. `pressed`: more waits than the chat takes, of what is `urgent`.
+    """The digest that takes in more cards: the open one, or a new message if it is old or closed.
+    `pressed`: more cards wait than the chat takes, with `urgent` also of urgent ones.
     """
     renewed = digest or Card(DIGEST, "", receiver)
     if renewed.shown is not None and (renewed.closed_at is not None or is_old(digest, now)):

@@ -1,4 +1,4 @@
-"""An alert of a card, and how a report of it, or its absence from one, changes it."""
+"""An alert of a card, and how a report of it, or its absence from a report, changes it."""
 
 from typing import Literal
 
@@ -8,12 +8,12 @@ from relay.core.alert import Alert
 from relay.core.card.card import Entry
 
 FIRST = "first notification"  # Alertmanager notify/notify.go
-# Seconds by which a start may lie before the last report and still be the start of a new episode:
-# the clock of Prometheus is another than ours.
+# Seconds by which a start may lie before the last report and still begin a new episode: Prometheus
+# has another clock than the relay.
 _CLOCKS_APART = 60.0
-# Seconds after the known start up to which another start is a replica's of the same episode.
+# Seconds after the known start within which another start is a replica's for the same episode.
 _REPLICAS_APART = 120.0
-# Seconds for which an absence must last where Alertmanager may have forgotten what it had notified.
+# Seconds for which an absence must last if Alertmanager may have lost its notification log.
 _UNPROVEN = 300.0
 
 
@@ -23,8 +23,8 @@ def fires(entry: Entry) -> bool:
 
 
 def reported(old: Entry | None, alert: Alert, at: float, via: str = "") -> Entry:
-    """The alert of a card after a report of it was accepted at `at` (Unix seconds), from the
-    card's own group or `via` another one.
+    """The alert of a card after a report of it, accepted at `at` (Unix seconds), from the card's
+    own group or from `via`.
     """
     if old is None or is_new_episode(old, alert):
         ends_at = alert.ends_at if alert.status == "resolved" else None
@@ -34,9 +34,7 @@ def reported(old: Entry | None, alert: Alert, at: float, via: str = "") -> Entry
 
 
 def continued(old: Entry, alert: Alert, at: float, via: str) -> Entry:
-    """The alert that fires in place of another of the same identity, whose episode it goes on
-    with.
-    """
+    """The alert that continues the episode of another one of the same identity."""
     firing = replace(old, status="firing", ends_at=None, held_since=None)
     said = _fired(_said(firing, alert, at, via), firing, alert)
     return replace(said, starts_at=old.starts_at, joined_at=old.joined_at, follows=old.fingerprint)
@@ -58,9 +56,9 @@ def _said(old: Entry, alert: Alert, at: float, via: str) -> Entry:
 
 
 def is_new_episode(old: Entry, alert: Alert) -> bool:
-    """Whether the alert began anew although the end of the episode before was never posted
-    (`send_resolved: false`, or lost): it starts after its last report, and is not a copy of another
-    replica.
+    """Whether the alert began anew although the end of the earlier episode was never posted
+    (`send_resolved: false`, or a lost payload): it starts after its last report, and is not a copy
+    from another replica.
     """
     return (
         alert.status == "firing"
@@ -83,8 +81,8 @@ def _ended(said: Entry, old: Entry, alert: Alert, at: float) -> Entry:
 def _fired(said: Entry, old: Entry, alert: Alert) -> Entry:
     at = said.seen
     if fires(old) or old.status == "gone":
-        # Copies from two Prometheus replicas differ in startsAt; Alertmanager too keeps the earlier
-        # (alert/alert.go).
+        # Copies from two Prometheus replicas differ in startsAt. Alertmanager keeps the earlier one
+        # too (alert/alert.go).
         began = min(filter(None, (old.starts_at, alert.starts_at)), default=0.0)
         joined = old.joined_at if fires(old) else at
         back = old.status == "gone" or old.returned
@@ -97,9 +95,10 @@ def _fired(said: Entry, old: Entry, alert: Alert) -> Entry:
 
 
 def _ended_before(alert: Alert, start: float) -> bool:
-    """It is the end of an earlier episode. One that begins at its end is not an episode:
-    Alertmanager gives that start to an end that was posted without one, such as amtool's, and it
-    ends whatever fires (api/v2/api.go)."""
+    """Whether it is the end of an earlier episode. A start that equals the end is none:
+    Alertmanager gives it to an end that was posted without a start, such as amtool's, and such an
+    end applies to whatever fires (api/v2/api.go).
+    """
     return alert.ends_at is not None and alert.starts_at < alert.ends_at < start
 
 
@@ -127,9 +126,9 @@ def _new(
 
 
 def absent(entry: Entry, at: float, via: str, reason: str) -> Entry:
-    """The alert after a whole payload of the group without it (see `Entry.via`): it may be gone,
-    and a held firing is dropped. A first notification of a known group proves little, since
-    Alertmanager may have restarted without its log.
+    """The alert after a whole payload of the group without it: it may be gone, and a held firing is
+    dropped. A first notification of a known group proves little, since Alertmanager may have
+    restarted without its log. `via` is as in `Entry`.
     """
     if entry.seen >= at or entry.via != via:
         return entry
@@ -143,9 +142,7 @@ def absent(entry: Entry, at: float, via: str, reason: str) -> Entry:
 
 
 def ripe(entry: Entry, hold: float, now: float) -> Entry:
-    """The alert with its hold carried out, if that is over by `now`: it fires after all, or is
-    gone.
-    """
+    """The alert after its hold, if that is over by `now`: it fires after all, or is gone."""
     at = ripens_at(entry, hold)
     if at is None or at > now:
         return entry
@@ -157,7 +154,7 @@ def ripe(entry: Entry, hold: float, now: float) -> Entry:
 
 
 def ripens_at(entry: Entry, hold: float) -> float | None:
-    """When a hold of the alert is over, Unix seconds; `hold` is `late_hold`, in seconds."""
+    """When the hold of the alert is over, Unix seconds. `hold` is `late_hold` in seconds."""
     if entry.held_since is not None:
         return entry.held_since + hold
     if entry.absent_since is not None:
@@ -166,7 +163,7 @@ def ripens_at(entry: Entry, hold: float) -> float | None:
 
 
 def goes_on(entry: Entry, hold: float, at: float) -> bool:
-    """Whether another alert of the same identity continues this one: it fires, or ended up to
-    `hold` seconds ago.
+    """Whether an alert of the same identity continues this one: it fires, or ended at most `hold`
+    seconds ago.
     """
     return fires(entry) or (entry.ends_at is not None and entry.ends_at + hold >= at)

@@ -1,4 +1,4 @@
-"""Failures: what failed calls mean for a card and for its lane (docs/adr/0019)."""
+"""Failures: the consequences of failed calls for a card and its lane (docs/adr/0019)."""
 
 from hashlib import blake2b
 
@@ -12,18 +12,18 @@ from relay.core.card.lane_state import LaneState
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between attempts: doubling, with jitter
 BLIND_PAUSE, LONGEST_BLIND_PAUSE = 15.0, 60.0  # seconds after an unknown answer: doubling
 RESTART_PAUSE = 2.0  # seconds after a call during which the relay itself stopped
-FRESH_PAUSE = 3.0  # seconds between calls for cards that never failed while their lane pauses
-HOURLY = 3600.0  # seconds between calls that may each be one more copy
+FRESH_PAUSE = 3.0  # seconds between calls for cards that never failed, while their lane pauses
+HOURLY = 3600.0  # seconds between calls each of which may add a copy of the message
 MOST_UNKNOWN = 5  # unknown answers after which a card goes to its fallback
 PLAIN_AFTER = 2  # failed calls of a card at fault after which it is sent without style
-OTHERS_FIRST = 60.0  # seconds for which others of the lane go before a card that failed
-_MOST_FAILING = 11  # different cards: their pauses have reached the longest by then
+OTHERS_FIRST = 60.0  # seconds for which other cards of the lane go before one that failed
+_MOST_FAILING = 11  # different cards; by then the pauses have reached the longest
 
 
 class Failures(Struct, frozen=True, omit_defaults=True):
-    """The calls for a card that failed since the last one that got through: how many, how many of
-    them without an answer, when the last one ended, until when the card pauses (Unix seconds), and
-    `why` the last one failed. `at_fault`: it failed again after others of its lane got through.
+    """The failed calls for a card since the last one that got through: how many, how many of them
+    without an answer, when the last one ended, until when the card pauses (Unix seconds), and `why`
+    the last one failed. `at_fault`: it failed again after other cards of its lane got through.
     """
 
     tries: int = 0
@@ -40,8 +40,8 @@ def name_of(group: GroupId, fingerprint: str) -> str:
 
 
 def is_at_fault(failures: Failures | None, state: LaneState) -> bool:
-    """Whether the card fails and not its lane: another card of the lane got through after it
-    failed, at once or before it failed again.
+    """Whether the card is at fault and not its lane: another card of the lane got through after it
+    failed, either at once or before it failed again.
     """
     if failures is None:
         return False
@@ -49,9 +49,9 @@ def is_at_fault(failures: Failures | None, state: LaneState) -> bool:
 
 
 def paused_until(failures: Failures | None, state: LaneState) -> float:
-    """Until when the card pauses, Unix seconds. The end of its lane's trouble ends its pause, but
-    not that of a card at fault; after an unknown answer, whose call may have been long, others go
-    first.
+    """Until when the card pauses, Unix seconds. The end of the lane's trouble ends the pause,
+    except that of a card at fault. After an unknown answer, whose call may have been long, other
+    cards go first.
     """
     if failures is None:
         return 0.0
@@ -61,8 +61,8 @@ def paused_until(failures: Failures | None, state: LaneState) -> float:
 
 
 def yields(failures: Failures | None, name: str, state: LaneState, now: float) -> bool:
-    """Whether other cards of the lane go before this one, which failed. They show whether the lane
-    works; for a minute at most.
+    """Whether other cards of the lane go before this one, which failed, for a minute at most. They
+    show whether the lane works.
     """
     if failures is None or now >= failures.retry_at + OTHERS_FIRST:
         return False
@@ -81,8 +81,8 @@ def owes_fallback(failures: Failures | None) -> bool:
 def not_taken(
     before: Failures | None, state: LaneState, now: float, jitter: float, why: str
 ) -> Failures:
-    """The failures after a call that the platform did not take. Pauses grow, and are spread by
-    `jitter` (0 to 1).
+    """The failures after a call that the platform did not accept. Pauses grow, and `jitter` (0 to
+    1) spreads them.
     """
     failures = _again(before, state, now, why)
     return replace(failures, retry_at=now + growing(failures.tries, jitter))
@@ -91,8 +91,8 @@ def not_taken(
 def unknown(
     before: Failures | None, state: LaneState, now: float, why: str, *, repeatable: bool
 ) -> Failures:
-    """The failures after a call without an answer. One that is `repeatable` leaves no second
-    message behind.
+    """The failures after a call without an answer. A repetition of a `repeatable` call leaves no
+    second message.
     """
     failures = _again(before, state, now, why)
     number = failures.unknown + 1
@@ -103,8 +103,8 @@ def unknown(
 
 
 def cut_short(before: Failures | None, now: float, why: str) -> Failures:
-    """The failures after a call during which the relay stopped, which counts against neither card
-    nor lane.
+    """The failures after a call during which the relay stopped. It counts against neither card nor
+    lane.
     """
     failures = before or Failures()
     return replace(
@@ -113,15 +113,15 @@ def cut_short(before: Failures | None, now: float, why: str) -> Failures:
 
 
 def hastened(failures: Failures, now: float) -> Failures:
-    """The failures of a card with news: its next try comes soon."""
+    """The failures of a card with news, which is tried again soon."""
     return replace(
         failures, retry_at=min(failures.retry_at, max(now, failures.at + LONGEST_BLIND_PAUSE))
     )
 
 
 def doubted(state: LaneState, failed: Failures, name: str, now: float, jitter: float) -> LaneState:
-    """The lane after a call for the card `name` failed. The lane pauses only when calls for
-    different cards fail and none gets through; a card that fails again does not count twice.
+    """The lane after a failed call for the card `name`. The lane pauses only if calls for different
+    cards fail and none gets through; a card that fails again does not count twice.
     """
     after = replace(state, attempts=state.attempts + 1)
     if failed.tries > 1:
@@ -149,8 +149,8 @@ def reached(state: LaneState, now: float) -> LaneState:
 
 
 def growing(number: int, jitter: float) -> float:
-    """The pause in seconds after that many failures: 1 s, doubled up to 5 min, less up to half of
-    it by `jitter` (0 to 1).
+    """The pause in seconds after that many failures: 1 s, doubled up to 5 min, shortened by up to
+    half of it by `jitter` (0 to 1).
     """
     return min(FIRST_PAUSE * 2.0 ** min(number - 1, 16), LONGEST_PAUSE) * (0.5 + jitter / 2)
 

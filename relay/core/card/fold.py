@@ -1,4 +1,4 @@
-"""Folding: deliveries are applied to the wanted state of a card."""
+"""Folding: applies deliveries to the wanted state of a card."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -25,11 +25,11 @@ from relay.core.card.severity import rank
 from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
-# Seconds for which a stale card stays open before it closes: nobody speaks for it any more.
+# Seconds for which a stale card stays open before it closes.
 STALE_CLOSES_AFTER = 6 * 3600.0
-# Alerts of a card whose labels and annotations are kept whole; a message shows fewer.
+# Alerts of a card whose labels and annotations are kept whole. A message shows fewer.
 DETAILED = 200
-# Alerts of a card up to which those behind keep the labels that all of them share.
+# Number of alerts up to which those beyond `WHOLE` keep the labels that all of them share.
 _SHARING = 2000
 REPEAT_REASONS = (
     "repeat interval elapsed",
@@ -40,11 +40,11 @@ _ROUNDS_KEPT = 20
 
 
 class Arriving(Struct, frozen=True):
-    """A delivery as its card meets it: the alerts of it that go to this card.
+    """A delivery as its card gets it: only the alerts that belong on this card.
 
-    `last`: no further part of the same payload follows. `whole`: nothing was cut from the payload
-    by `max_alerts`, so an alert that is not listed is not there. `via` is the group that brings it
-    (see `via`), empty for the card's own.
+    `last`: no further part of the same payload follows. `whole`: `max_alerts` cut nothing from the
+    payload, so an alert that is not listed is absent. `via` is the group that brings it
+    (`alert.via`), empty for the card's own.
     """
 
     seq: int
@@ -57,8 +57,8 @@ class Arriving(Struct, frozen=True):
 
 
 class Folded(Struct, frozen=True):
-    """A card after a page of deliveries. `duplicates` are those (by `seq`) that brought nothing
-    new.
+    """A card after a page of deliveries. `duplicates` are the deliveries (by `seq`) that brought
+    nothing new.
     """
 
     card: Card
@@ -66,10 +66,10 @@ class Folded(Struct, frozen=True):
 
 
 def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
-    """The card with all of `arriving` (in order of `seq`) laid over it.
+    """The card after all of `arriving` (in order of `seq`).
 
-    The set of (fingerprint, startsAt, status) decides: the same again within `dedup_window` is a
-    duplicate whatever its reason says; later it is a repeat, unless its reason tells of a change
+    The set of (fingerprint, startsAt, status) decides: the same set again within `dedup_window` is
+    a duplicate whatever its reason; later it is a repeat, unless its reason tells of a change
     elsewhere in the group.
     """
     duplicates: list[int] = []
@@ -89,14 +89,15 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
     card = replace(card, entries=_ordered(card.entries, policy))
     if is_settled(card):
         card = replace(card, waiting_since=None)
-    if not card.entries:  # only told what is absent: there is nothing to show, now or later
+    if not card.entries:  # only absent alerts were told: there is nothing to show, now or later
         card = replace(card, waiting_since=None, closed_at=card.heard_at)
     return Folded(card, tuple(duplicates))
 
 
 def _payloads(arriving: Sequence[Arriving]) -> Iterator[Sequence[Arriving]]:
-    """The parts of each payload that are at hand. Every payload is laid over the card once, however
-    many parts it has: a card of 100,000 alerts is not gone through for every 256 of them."""
+    """The parts of each payload in this page. A payload is applied once however many parts it has,
+    so that a card of 100,000 alerts is not gone through for every 256 of them.
+    """
     begin = 0
     for end, delivery in enumerate(arriving, 1):
         following = arriving[end] if end < len(arriving) else None
@@ -114,8 +115,8 @@ def _joined(parts: Sequence[Arriving]) -> Arriving:
 
 
 def ripen(card: Card, policy: Policy, now: float) -> Card:
-    """The card with its holds that are over by `now` carried out: gone, firing after all, stale, or
-    closed because nothing spoke for it any more.
+    """The card after its holds that are over by `now`: alerts are gone or fire after all, and the
+    card is stale, or closed after it was stale for long.
     """
     entries = tuple(
         entry if is_suppressed(card, entry) else ripe(entry, policy.late_hold, now)
@@ -147,7 +148,7 @@ def ripen(card: Card, policy: Policy, now: float) -> Card:
 
 
 def _is_accounted_for(card: Card) -> bool:
-    """Alertmanager accounts for each alert of the card that fires."""
+    """Whether Alertmanager accounts for each firing alert of the card."""
     return bool(card.acting.silent) and all(
         is_suppressed(card, entry) for entry in card.entries if fires(entry)
     )
@@ -158,8 +159,9 @@ def _unspoken(entry: Entry, heard_at: float) -> Entry:
 
 
 def contradiction(before: Card, after: Card) -> tuple[str, str] | None:
-    """The external URLs of two Alertmanagers, when a hold ended between these two states of a card
-    because one went on to contradict the other."""
+    """The external URLs of two Alertmanagers, if a hold ended between these two states because one
+    kept contradicting the other; else None.
+    """
     known = {entry.fingerprint: entry for entry in before.entries}
     for entry in after.entries:
         old = known.get(entry.fingerprint)
@@ -189,8 +191,8 @@ def ripens_at(card: Card, policy: Policy) -> float | None:
 
 
 def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
-    """Whether the delivery says what the card has already, and the card with its alerts laid
-    over.
+    """Whether the delivery repeats what the card has already, and the card with its alerts
+    applied.
     """
     at, via, reason = delivery.accepted_at, delivery.via, delivery.head.reason
     entries = {entry.fingerprint: entry for entry in card.entries}
@@ -202,7 +204,7 @@ def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
         old = entries.get(alert.fingerprint)
         before = None if old else _predecessor(entries, known, alert, policy, at)
         if before is not None and alert.status == "resolved":
-            continue  # the end of what goes on under another value
+            continue  # the end of an alert that goes on under another value
         if before is not None:
             del entries[before.fingerprint]
             known[_identity(alert, policy)] = alert.fingerprint
@@ -241,13 +243,13 @@ def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
 
 
 def _go_on(card: Card) -> Card:
-    """A card that was over shows the same episode on: its end is not told any more."""
+    """A card that had ended shows the same episode on, and its end is not told any more."""
     owed = tuple(reply for reply in card.owed if reply.kind != "resolved")
     return replace(card, closed_at=None, owed=owed)
 
 
 def _identities(entries: Mapping[str, Entry], policy: Policy) -> dict[str, str]:
-    """The alerts of the card by their identity, where labels are left out of it."""
+    """The alerts of the card by their identity, if the policy leaves labels out of it."""
     if not policy.identity_ignores:
         return {}
     return {_identity(entry, policy): entry.fingerprint for entry in entries.values()}
@@ -260,7 +262,9 @@ def _identity(alert: Alert | Entry, policy: Policy) -> str:
 def _predecessor(
     entries: Mapping[str, Entry], known: Mapping[str, str], alert: Alert, policy: Policy, at: float
 ) -> Entry | None:
-    """The alert that this one continues under another value of a label that makes no new alert."""
+    """The alert that this one continues under another value of an ignored label
+    (`identity_ignores`).
+    """
     if not known:
         return None
     found = entries.get(known.get(_identity(alert, policy), ""))
@@ -292,8 +296,8 @@ def _is_repeat(before: Card, card: Card, delivery: Arriving, policy: Policy) -> 
 
 
 def _counts(before: Card, delivery: Arriving) -> bool:
-    """Where two groups of Alertmanager bring the same alerts, the repeats of one of them count,
-    until it falls silent and the other one brings them alone.
+    """Whether the delivery counts. If two groups of Alertmanager bring the same alerts, only the
+    repeats of one of them count, until that one falls silent and the other brings them alone.
     """
     if delivery.via == before.counted_via:
         return True
@@ -324,8 +328,8 @@ def _count(card: Card, delivery: Arriving, *, repeated: bool, policy: Policy) ->
 
 
 def _owe(card: Card, owed: OwedReply, *, wanted: bool) -> Card:
-    """The card with one more reply due, if the chat shows the card at all; one of a kind is owed at
-    a time.
+    """The card with one more reply due, if the chat shows the card at all; at most one reply of a
+    kind is owed.
     """
     if card.shown is None or not wanted:
         return card
@@ -348,8 +352,8 @@ def _fire(
     at: float,
     policy: Policy,
 ) -> Card:
-    """Alerts fire that did not: they join a firing card, or begin a new round of one that was
-    over. Those that fire `anew` did without an end in between.
+    """The card after the alerts `fresh` began to fire: they join a firing card, or begin a new
+    round of one that had ended. Those in `anew` fired before and began again without an end.
     """
     card = replace(card, owed=tuple(reply for reply in card.owed if reply.kind != "resolved"))
     if not before.entries:
@@ -374,8 +378,9 @@ def _fire(
 def _risen(
     card: Card, before: Card, fresh: Sequence[str], ignores: Set[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of the alerts that fire now: those that fired with a lower severity, and those that are
-    news. One that fired with a higher severity already is neither."""
+    """The alerts that fired with a lower severity before, and those that are news. An alert that
+    fired with a higher severity already is neither.
+    """
     known: dict[frozenset[tuple[str, str]], int] = {}
     for entry in before.entries[:DETAILED]:
         if fires(entry):
@@ -396,9 +401,7 @@ def _risen(
 
 
 def _reopen(card: Card, before: Card, closed_at: float, soon: bool) -> Card:  # noqa: FBT001 - a fact, not a switch
-    """A new round: it replies to the one before and is counted with it when it comes soon
-    enough.
-    """
+    """A new round. It replies to the earlier one, and counts with it if it comes soon enough."""
     began = min((entry.starts_at for entry in before.entries if entry.starts_at), default=closed_at)
     ended = max((entry.ends_at for entry in before.entries if entry.ends_at), default=closed_at)
     return replace(
@@ -419,7 +422,7 @@ def _reopen(card: Card, before: Card, closed_at: float, soon: bool) -> Card:  # 
 
 
 def _close(card: Card, before: Card, at: float, policy: Policy) -> Card:
-    """The last alert of a firing card ended: a closing reply is due, and no other."""
+    """The card after its last firing alert ended: a closing reply is due, and no other."""
     if is_firing(card) or not is_firing(before):
         return card
     wanted = policy.lifecycle.reply_resolved and policy.send_resolved and status(card) == "resolved"
@@ -453,7 +456,9 @@ def _shared(entries: Sequence[Entry]) -> Labels:
 
 
 def _brief(entry: Entry, names: Set[str], shared: Labels) -> Entry:
-    """The entry with what urgency, mentions and a silence of the whole card are judged by."""
+    """The entry with only the labels that urgency, mentions and a silence of the whole card
+    need.
+    """
     labels: Labels = {
         key: value
         for key, value in entry.labels.items()

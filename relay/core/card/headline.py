@@ -5,12 +5,13 @@ from relay.core.card.card import Card
 from relay.core.card.severity import rank
 from relay.core.card.subject import severity_word, short, subject
 
-_SEEN = 20  # alerts that are asked what they share
+_SEEN = 20  # alerts in which the shared labels are sought
 
 
 def headline(card: Card) -> str:
-    """`warning KubeJobFailed · invoice-export-28893210 · billing`; of several names how many alerts
-    there are; empty for a card without alerts."""
+    """`warning KubeJobFailed · invoice-export-28893210 · billing`; for several names the number of
+    alerts; empty for a card without alerts.
+    """
     firing = [entry for entry in card.entries if entry.status == "firing"] or [*card.entries]
     if not firing:
         return ""
@@ -25,5 +26,5 @@ def headline(card: Card) -> str:
 
 
 def is_critical(card: Card) -> bool:
-    """An alert of the card fires with one of the highest severities."""
+    """Whether an alert with one of the highest severities fires on the card."""
     return any(entry.status == "firing" and rank(entry.severity) == 0 for entry in card.entries)

@@ -11,18 +11,18 @@ from relay.core.routing.lane import LaneKey, Policy
 from relay.core.routing.matcher import matches
 from relay.core.routing.route import Route, Routing, walk
 
-_JUDGED = 50  # alerts of a card that are asked for their routes, the most urgent first
+_JUDGED = 50  # alerts of a card whose routes are looked up, the most urgent first
 _MINUTE = 60
-_FARTHEST = 24 * 60  # minutes ahead that are searched for a change; then one looks again
+_FARTHEST = 24 * 60  # minutes ahead in which a change is sought; then it is checked again
 
 Intervals = Mapping[str, TimeInterval]
 
 
 class Hours(Struct, frozen=True):
-    """`muted`: nothing is sent, but for edits of existing messages if `edits`. `quiet`: messages
-    make no sound unless they are urgent. `until`: when that changes or is to be checked again, Unix
-    seconds; None when neither holds. `by`: the time interval that mutes, empty for a chat that
-    muted itself.
+    """The effect of the present hour on a card. `muted`: nothing is sent, except edits of existing
+    messages if `edits`. `quiet`: messages make no sound unless they are urgent. `until`: when that
+    changes or has to be checked again, Unix seconds; None if neither holds. `by`: the time interval
+    that mutes; empty for a chat that muted itself.
     """
 
     muted: bool = False
@@ -36,7 +36,7 @@ UNRESTRICTED = Hours()
 
 
 class _Intervals(Struct, frozen=True):
-    """What is held back within `back`, and, where there are any, outside `only`."""
+    """The intervals of a route: `back` holds back inside, `only` (if there are any) outside."""
 
     back: tuple[TimeInterval, ...]
     only: tuple[TimeInterval, ...] = ()
@@ -45,8 +45,8 @@ class _Intervals(Struct, frozen=True):
 def hours_at(
     routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, policy: Policy, now: float
 ) -> Hours:
-    """The hours of the card in this chat at this moment. A chat that muted itself gets edits only.
-    Otherwise a card is muted when all routes that lead its firing alerts here are muted: inside a
+    """The hours of the card in this chat at `now`. A chat that muted itself gets edits only.
+    Otherwise a card is muted if all routes that lead its firing alerts here are muted: inside a
     `mute_time_intervals`, or outside all `active_time_intervals` (Alertmanager notify/mute.go).
     """
     if now < policy.muted_until:
@@ -82,7 +82,7 @@ def _intervals_of(route: Route, intervals: Intervals) -> _Intervals:
 
 
 def _hold(hours: tuple[_Intervals, ...], at: float) -> bool:
-    """There are some, and all of them hold back."""
+    """Whether there are hours and all of them hold back."""
     return bool(hours) and all(
         _any(each.back, at) or (each.only and not _any(each.only, at)) for each in hours
     )
@@ -101,7 +101,7 @@ def _any(intervals: Iterable[TimeInterval], at: float) -> bool:
     return any(contains(interval, at) for interval in intervals)
 
 
-@lru_cache(maxsize=1024)  # a search of many minutes, and every card of an hour asks the same
+@lru_cache(maxsize=1024)  # a search of many minutes, the same for every card of an hour
 def _end(hours: tuple[_Intervals, ...], first: float) -> float:
     minutes = (first + minute * _MINUTE for minute in range(_FARTHEST))
     return next((at for at in minutes if not _hold(hours, at)), first + _FARTHEST * _MINUTE)

@@ -1,6 +1,4 @@
-"""The state of a lane: the chat moved, its thread is gone, it is down, or it has been in trouble
-since a moment.
-"""
+"""The state of a lane: its chat moved, its thread is gone, it is down, or it is in trouble."""
 
 from typing import Literal
 
@@ -13,8 +11,8 @@ Trouble = Literal["unreachable", "rate_limited", "refused", "restarted"]
 
 
 class Down(Struct, frozen=True):
-    """The chat or bot refuses calls: none before `probe_at`, none at all when it is None, and one
-    at once when the secret no longer has this mark. `left` is that of `ChatDown`.
+    """The chat or bot refuses calls: none is made before `probe_at` (None: none at all), except at
+    once when the secret no longer has the mark `secret`. `left` is as in `ChatDown`.
     """
 
     why: str
@@ -25,17 +23,19 @@ class Down(Struct, frozen=True):
 
 
 class LaneState(Struct, frozen=True):
-    """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out,
-    but for a new message from `thread_again` on, which tells whether it is open again. `channel`
-    and `guild` are the Discord channel and server of the webhook, once answers named them (`guild`
-    is "-" when they name none), `kind` is what decides which buttons the chat can have (see
-    `contract.kind_of`). `attempts` counts failures since the last success, `failing` names the
-    cards that failed first then (see `failures.name_of`); once they are several no call is made
-    before `retry_at`, but from `fresh_at` on for a card that never failed. `passed_at`: the
-    platform last answered for a card; `recovered_at`: it did so after several had failed.
-    `trouble`, its cause and its times explain lateness. `suspected` are words (checksums) that only
-    cards held whose calls failed, the last one at `suspected_at` (see `suspicion`); `hung`: one of
-    those calls took long.
+    """What the relay learnt of a lane.
+
+    `chat` replaces the configured chat after a migration. `thread_gone` leaves the thread out,
+    except that a new message from `thread_again` on tries whether it is open again. `channel` and
+    `guild` are the Discord channel and server of the webhook, once an answer named them (`guild` is
+    "-" if it names none); `kind` decides which buttons the chat can have (`contract.kind_of`).
+
+    `attempts` counts failures since the last success, `failing` are the cards that failed since
+    (`failures.name_of`). Once there are several, no call is made before `retry_at`, except from
+    `fresh_at` on for a card that never failed. `passed_at`: the platform last answered for a card;
+    `recovered_at`: it did so after several had failed. `trouble`, its cause and its times explain
+    lateness. `suspected` are checksums of words that only cards with failed calls held, the last
+    one at `suspected_at` (core/card/suspicion.py); `hung`: one of those calls took long.
     """
 
     chat: str = ""
@@ -61,8 +61,8 @@ class LaneState(Struct, frozen=True):
 
 
 def taking_over(state: LaneState, left: LaneState) -> LaneState:
-    """The state of a lane that gets the messages of another one, `left`: if that one was down, its
-    trouble is the reason for their lateness.
+    """The state of a lane that takes over the messages of the lane `left`. If that one was down,
+    its trouble explains their lateness.
     """
     if left.down is None or (state.trouble and not state.trouble_until):
         return state

@@ -1,4 +1,4 @@
-"""Commands of an operator on a card: show it after all, leave it as it is, or close it."""
+"""An operator's commands for a card: show it after all, leave it as it is, or close it."""
 
 from msgspec.structs import replace
 
@@ -7,19 +7,19 @@ from relay.core.card.lane_state import LaneState
 
 
 def resume(card: Card, now: float) -> Card:
-    """The card as it is due at `now`: a refusal and failures are forgotten."""
+    """The card, due at `now`: a refusal and its failures are forgotten."""
     since = now if card.waiting_since is None else card.waiting_since
     return replace(card, refused="", plain=False, waiting_since=since, failures=None)
 
 
 def waive(card: Card) -> Card:
-    """The card without the duty to show its present state; later changes are shown."""
+    """The card without the duty to show its present state. Later changes are shown."""
     return replace(card, refused=mark(card), owed=(), waiting_since=None)
 
 
 def end(card: Card, now: float) -> Card:
     """The card with all its firing alerts ended at `now`, as if nobody reported them any more. A
-    chat that never got the card need not be told.
+    chat that never got the card is not told.
     """
     entries = tuple(
         replace(entry, status="gone", ends_at=now, absent_since=None, held_since=None)
@@ -39,7 +39,8 @@ def end(card: Card, now: float) -> Card:
 
 
 def probe(state: LaneState, now: float) -> LaneState:
-    """The lane with a call allowed at `now`: the pause after failures is forgotten, also where the
-    chat refused us for ever."""
+    """The lane with a call allowed at `now`: the pause after failures is forgotten, even one
+    without an end.
+    """
     down = state.down and replace(state.down, probe_at=now)
     return replace(state, down=down, attempts=0, retry_at=0.0, fresh_at=0.0, failing=())

@@ -8,16 +8,16 @@ from relay.core.card.step import MessageRef
 
 
 class Delivered(Struct, frozen=True, tag=True):
-    """The platform holds the message; `message` is where. A `not modified` edit is delivered as
-    well.
+    """The platform has the message; `message` is its address. An edit answered with `not modified`
+    is delivered as well.
     """
 
     message: MessageRef
 
 
 class RateLimited(Struct, frozen=True, tag=True):
-    """The platform took nothing. No request to `budgets` (keys as the platform names them) before
-    `retry_after` seconds; `whole` is the budget that contains them (see `Block`).
+    """The platform accepted nothing. No request to `budgets` (keys as the platform names them)
+    before `retry_after` seconds; `whole` is the budget that contains them, as in `Block`.
     """
 
     retry_after: float
@@ -26,15 +26,16 @@ class RateLimited(Struct, frozen=True, tag=True):
 
 
 class Unavailable(Struct, frozen=True, tag=True):
-    """The platform, or the way to it, is down and did not take the message: try again later."""
+    """The platform, or the connection to it, is down and did not accept the message: try again
+    later.
+    """
 
     why: str
 
 
 class Unknown(Struct, frozen=True, tag=True):
-    """No answer came after bytes were sent: the chat may have the message, and a repetition says
-    so. `stopped`: the relay itself stopped during the call, which does not count against the
-    platform.
+    """No answer came after bytes were sent. The chat may have the message, so a repetition says so.
+    `stopped`: the relay itself stopped during the call, which does not count against the platform.
     """
 
     why: str
@@ -54,8 +55,8 @@ class Rejected(Struct, frozen=True, tag=True):
 
 
 class MessageGone(Struct, frozen=True, tag=True):
-    """The message to edit or to reply to does not exist any more, or takes no more edits: a new one
-    is due.
+    """The message to edit or to reply to does not exist any more, or cannot be edited any more: a
+    new one is due.
     """
 
     why: str
@@ -68,9 +69,9 @@ class ThreadGone(Struct, frozen=True, tag=True):
 
 
 class ChatDown(Struct, frozen=True, tag=True):
-    """The chat takes no messages (kicked, deleted, never known): fallback, rare probes. `forever`:
-    no probe. `left`: the person blocked the bot, or the group removed it or was deleted, so that a
-    subscription ends.
+    """The chat accepts no messages (kicked, deleted, never known): fallback, rare probes.
+    `forever`: no probe. `left`: the person blocked the bot, or the group removed it or was deleted,
+    so that a subscription ends.
     """
 
     why: str

@@ -22,10 +22,10 @@ from relay.core.card.step import Edit, MessageRef, Post, Rank, Reply, ReplyKind,
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 
-EDIT_GAP = 2.0  # seconds between edits of one card: what comes within them is shown by one edit
+EDIT_GAP = 2.0  # seconds between edits of one card: one edit shows all changes within them
 _LOUD = ("escalated", "unsilenced", "raised", "joined", "repeated", "again")
 _NEWS = ("raised", "joined", "again", "unsilenced")
-_ENDED = 60.0  # seconds by which Alertmanager's clock may differ from ours
+_ENDED = 60.0  # seconds by which Alertmanager's clock may differ from the relay's
 _LATER = float("inf")
 
 
@@ -50,7 +50,7 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
     louder = (owed for owed in card.owed if owed.kind in _LOUD)
     loud = min(louder, key=lambda owed: owed.kind != "escalated", default=None)
     if loud and not hours.muted:
-        if loud.said is not None:  # quiet hours do not hold it
+        if loud.said is not None:  # quiet hours do not delay it
             silent = policy.silent or (loud.kind == "unsilenced" and is_taken(card))
             return Reply(card.shown.message, loud.kind, silent, loud.about, loud.said)
         silent = silent or (loud.kind == "repeated" and is_taken(card))
@@ -66,18 +66,20 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
 
 
 def due(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) -> float | None:
-    """When the card next needs a look: `now` when a step is ready; None when nothing is to come."""
+    """When the card next has to be checked: `now` if a step is ready, None if nothing is to
+    come.
+    """
     planned = plan(card, policy, now, hours)
     return planned.until if isinstance(planned, Wait) else now
 
 
 def is_urgent(card: Card, policy: Policy) -> bool:
-    """A firing alert of the card matches the receiver's `urgent` matchers."""
+    """Whether a firing alert of the card matches the receiver's `urgent` matchers."""
     return any(_is_urgent(entry, policy) for entry in card.entries)
 
 
 def turns_urgent(before: Card, after: Card, policy: Policy) -> bool:
-    """An urgent alert fires after that did not before."""
+    """Whether an urgent alert fires in `after` that does not in `before`."""
     fired = {entry.fingerprint for entry in before.entries if _is_urgent(entry, policy)}
     return any(
         _is_urgent(entry, policy) and entry.fingerprint not in fired for entry in after.entries
@@ -112,7 +114,9 @@ def rank(card: Card, policy: Policy, planned: Step | Wait, hours: Hours = UNREST
 
 
 def is_urgent_news(card: Card, kind: ReplyKind, about: tuple[str, ...], policy: Policy) -> bool:
-    """Whether the reply is about an urgent alert that fires since the chat last showed the card."""
+    """Whether the reply is about an urgent alert that began to fire since the chat last showed the
+    card.
+    """
     named = set(about)
     return kind in _NEWS and any(
         entry.fingerprint in named and _is_urgent(entry, policy) for entry in card.entries
@@ -120,8 +124,8 @@ def is_urgent_news(card: Card, kind: ReplyKind, about: tuple[str, ...], policy: 
 
 
 def with_silence_over(before: Card, after: Card, policy: Policy, now: float) -> Card:
-    """The card `after`, which owes a reply where a silence came to its end while an urgent alert
-    fires that Alertmanager has: Alertmanager itself may not post it for hours.
+    """The card `after`; it owes a reply if a silence ended while an urgent alert of it fires in
+    Alertmanager, which may not post it for hours.
     """
     freed = set(before.acting.silent) - set(after.acting.silent)
     ended = any(
@@ -142,7 +146,9 @@ def with_silence_over(before: Card, after: Card, policy: Policy, now: float) -> 
 
 
 def _rank_of_edit(card: Card, policy: Policy) -> Rank:
-    """An urgent alert that joined since the chat is behind is not told yet."""
+    """The rank of an edit: that of an urgent alert if one joined that the chat does not
+    show yet.
+    """
     if not is_firing(card):
         return Rank.RESOLVE
     since = card.waiting_since
@@ -160,7 +166,7 @@ def _is_urgent(entry: Entry, policy: Policy) -> bool:
 
 
 def is_routine(entry: Entry) -> bool:
-    """The alert never makes a sound."""
+    """Whether the alert never makes a sound."""
     return never_rings(entry.labels.get("alertname", ""), entry.severity)
 
 

@@ -1,5 +1,5 @@
-"""Severities: one table of the words of the label, in any case. The word itself is shown as it
-is written.
+"""Severities: one table of the words of the label, in any case. Messages show the word as it is
+written.
 """
 
 from typing import Literal
@@ -19,14 +19,16 @@ RANKS = {
     "info": 5, "information": 5, "informational": 5, "notice": 5, "none": 5, "null": 5, "ok": 5,
     "debug": 5, "trace": 5, "sev5": 5, "sev-5": 5, "p5": 5, "s5": 5,
 }  # fmt: skip
-UNKNOWN = 3  # between warning and minor: no word, and a word that the table does not have
-_URGENT = 1  # the last rank that rings at night
+UNKNOWN = 3  # between warning and minor: no word, or a word that the table does not have
+_URGENT = 1  # the last rank that makes a sound at night
 _NEVER_RING = ("none", "null")
 _ROUTINE = ("Watchdog", "InfoInhibitor")
 
 
 def rank(severity: str) -> int:
-    """0 is the most urgent. A word that the table does not have ranks as no word."""
+    """The rank of a severity, 0 the most urgent. A word that the table does not have ranks
+    as none.
+    """
     return RANKS.get(severity.strip().lower(), UNKNOWN)
 
 
@@ -37,12 +39,12 @@ def color(severity: str) -> Color:
 
 
 def never_rings(alertname: str, severity: str) -> bool:
-    """Whether an alert makes no sound whatever the policy says: routine of Prometheus, and what is
-    labelled as no severity.
+    """Whether an alert makes no sound whatever the policy: Prometheus' routine alerts, and
+    severities that mean none.
     """
     return alertname in _ROUTINE or severity.strip().lower() in _NEVER_RING
 
 
 def urgent_pattern() -> str:
-    """A regular expression of RE2 that accepts each red word in any case."""
+    """A regular expression (RE2) that matches each red word in any case."""
     return "(?i:" + "|".join(word for word, rank in RANKS.items() if rank <= _URGENT) + ")"

@@ -19,19 +19,19 @@ class Rank(IntEnum):
     share a budget. Storages hold the numbers.
     """
 
-    LOOK = 0  # none is known: the card is looked at, which costs no call
-    URGENT = 1  # urgent, and named nowhere yet
-    REQUIRED = 2  # a reply that is owed whatever the budget, such as an escalation
+    LOOK = 0  # unknown: the card is rechecked, without a call
+    URGENT = 1  # urgent, and not told in any message yet
+    REQUIRED = 2  # a reply that is due whatever the budget, such as an escalation
     JOINED = 3  # urgent, newly firing in a card that the chat knows
     FIRST = 4  # another first message
-    FOLLOW = 5  # the first message of what a digest has told already
+    FOLLOW = 5  # the first message of a card that a digest has told already
     RESOLVE = 6
     EDIT = 7
-    REPLY = 8  # a reply that may be left out
+    REPLY = 8  # an optional reply
 
 
 class MessageRef(Struct, frozen=True):
-    """Where a message stands. Ids are the platform's numbers as text; `thread` is empty outside
+    """The address of a message. Ids are the platform's numbers as text; `thread` is empty outside
     threads and topics.
     """
 
@@ -48,8 +48,8 @@ class Post(Struct, frozen=True, tag=True):
 
 
 class Edit(Struct, frozen=True, tag=True, omit_defaults=True):
-    """The card's message, changed to the present state of the card. `goes_on`: a message that the
-    former webhook of the chat wrote, changed to say where the card goes on.
+    """An edit of the card's message to its present state. `goes_on`: the message to edit is one
+    that the chat's former webhook wrote, and the edit says where the card goes on.
     """
 
     message: MessageRef
@@ -57,9 +57,10 @@ class Edit(Struct, frozen=True, tag=True, omit_defaults=True):
 
 
 class Reply(Struct, frozen=True, tag=True):
-    """One line under the card's message, for `document` with the whole list as a file. `about` are
-    the fingerprints it names (empty: the whole card), `said` is what an escalation says, or a
-    silence that is over."""
+    """One line under the card's message; for `document` with the whole list as a file. `about` are
+    the fingerprints that it names (empty: the whole card), `said` is the text of an escalation or
+    of a silence that is over.
+    """
 
     message: MessageRef
     kind: ReplyKind

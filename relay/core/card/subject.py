@@ -14,9 +14,9 @@ from msgspec import Struct
 from relay.core.alert import REPLICAS, Labels
 from relay.core.text.richtext import clean
 
-# The names of labels, the most telling first within each tuple. `exported_...` is what Prometheus
-# makes of a label of the metric where the target has one of the same name; `k8s.pod.name` and its
-# like are those of OpenTelemetry, with dots or underscores.
+# Names of labels, the most telling first within each tuple. Prometheus renames a label of the
+# metric to `exported_...` if the target has one of the same name; `k8s.pod.name` and the like are
+# OpenTelemetry's, with dots or underscores.
 _KUBERNETES = (
     "persistentvolumeclaim", "exported_pod", "pod", "pod_name", "kubernetes_pod_name",
     "k8s_pod_name", "job_name", "cronjob", "deployment", "statefulset", "daemonset", "replicaset",
@@ -61,33 +61,34 @@ _MANNERS = (
     "datasource_uid", "ref_id",
 )  # fmt: skip
 _NEVER = REPLICAS | {"alertname", "severity", "uid", "id", "container_id", "datid"}
-_NAMED = frozenset({"alertname", "severity"})  # they stand in the head
+_NAMED = frozenset({"alertname", "severity"})  # the head of the card shows them
 _SCRAPED = (
     "instance", "job", "endpoint", "metrics_path", "service", "app", "helm_sh_chart",
     "app_kubernetes_io_name", "app_kubernetes_io_instance", "app_kubernetes_io_component",
 )  # fmt: skip
 _ALIASES = ("instance", "nodename", "host", "hostname", "host_name", "instance_name")
-# What is told of the target that was scraped, where the labels say nothing else.
+# Labels of the scraped target, used if the labels say nothing else.
 _LAST_RESORT = ("service", "job", "pod", "container", "instance", "namespace", "endpoint", "id")
 _EXPORTER = re.compile(
     r"exporter|kube-state-metrics|cadvisor|pushgateway"
     r"|^(?:node|kubelet|windows|blackbox|snmp)$|^(?:blackbox|snmp)[-_]"
 )
-_PROXY = "kube-rbac-proxy"  # the container before an exporter that checks who reads it
+_PROXY = "kube-rbac-proxy"  # the container in front of an exporter that checks who reads it
 _PORT = re.compile(r"(.*[^:\]]|\[.*\]):([0-9]{1,5})", re.DOTALL)
-# Ports that Prometheus' exporters take, without those of servers in the same range; the kubelet's.
+# Ports of Prometheus' exporters, without those that servers in the same range use, and the
+# kubelet's.
 _EXPORTER_PORTS = range(9100, 10000)
 _SERVERS_PORTS = frozenset({9200, 9300, 9418, 9999})
 _OTHER_PORTS = frozenset({10250, 10249, 10255, 15692})
 _DIGITS = re.compile(r"([0-9]{1,15})")
-_LONGEST = 60  # characters of a value: a longer one loses its middle
+_LONGEST = 60  # characters of a value; a longer one loses its middle
 _LONGEST_SEVERITY = 20
 _MOST_WHO, _MOST_PARTS, _MOST_WHERE = 3, 2, 3
 _REMEMBERED, _ALL_REMEMBERED = 100, 2000  # characters of a name, and of all names of an alert
-_MOST_GROUPED = 4  # labels: a group that is made by more says nothing by them
+_MOST_GROUPED = 4  # labels: those of a group made by more of them say nothing
 
 _KUBE, _THING, _MACHINE, _PART, _SERVICE, _PLACE, _OTHER, _MANNER = range(8)
-PLACING = frozenset({_KUBE, _THING, _MACHINE, _SERVICE, _PLACE})  # classes that say where
+PLACING = frozenset({_KUBE, _THING, _MACHINE, _SERVICE, _PLACE})  # classes of labels that say where
 _TIERS = {
     name: (tier, at)
     for tier, names in enumerate(
@@ -96,11 +97,11 @@ _TIERS = {
     for at, name in enumerate(names)
 }
 
-KNOWN_NAMES = frozenset(_TIERS)  # of labels; dots and dashes stand there as underscores
+KNOWN_NAMES = frozenset(_TIERS)  # of labels, with underscores in place of dots and dashes
 
 
 class Labelled(Protocol):
-    """An alert, as a card or a view keeps it."""
+    """An alert in the form of a card or of a view."""
 
     @property
     def labels(self) -> Labels:
@@ -114,9 +115,9 @@ class Labelled(Protocol):
 
 
 class Subject(Struct, frozen=True):
-    """The subject of an alert, or of all alerts of a card: values, each on one line and not too
-    long. `what` are the names of the alerts, each once; `who` is ill, `where` it is; `rest` are
-    further labels as `name=value` that tell it from others.
+    """The subject of an alert, or of all alerts of a card, as short values of one line. `what` are
+    the alert names, each once; `who` is ill, `where` it is; `rest` are further labels as
+    `name=value` that tell it from others.
     """
 
     what: tuple[str, ...]
@@ -170,7 +171,7 @@ def _shared(
         for name, value in first.items()
         if value and (not others or all(alert.labels.get(name) == value for alert in others))
     }
-    # What is the exporter's on one of them is so on all: a card has one kind of head.
+    # A label that is the exporter's on one alert is so on all of them: a card has one kind of head.
     aside = frozenset[str]().union(*(scraped(alert.labels) for alert in alerts))
     by = set(group) if len(group) <= _MOST_GROUPED else set()
     made = _made(first, common - aside, set(ignores), by)
@@ -213,8 +214,9 @@ def differences(alerts: Sequence[Labelled], ignores: Iterable[str] = ()) -> list
 def _copies(
     alerts: Sequence[Labelled], told: Sequence["_Made"], lines: list[Subject], aside: Set[str]
 ) -> list[Subject]:
-    """The lines, where those that would read the same say of which copy they are, and nothing
-    of the exporter, which tells them from no other."""
+    """The lines, with the replica named in those that would read the same, and without the
+    exporter's labels, which tell nothing apart.
+    """
     seen = Counter((line.what, line.values) for line in lines)
     for at, (alert, made) in enumerate(zip(alerts, told, strict=True)):
         line = lines[at]
@@ -227,14 +229,14 @@ def _copies(
 
 
 def who(labels: Labels) -> str:
-    """The name of the label that says who is ill; empty when there is none."""
+    """The name of the label that says who is ill; empty if there is none."""
     left = [name for name in labels if labels[name] and name not in scraped(labels)]
     found = sorted((tier(name), name) for name in left if tier(name)[0] <= _MACHINE)
     return found[0][1] if found else ""
 
 
 def where(labels: Labels) -> str:
-    """The most telling label value for the place of an alert; empty when there is none."""
+    """The most telling label value for the place of an alert; empty if there is none."""
     return subject((_Labelled(labels),)).telling
 
 
@@ -244,7 +246,7 @@ class _Labelled(Struct, frozen=True):
 
 
 def tier(name: str) -> tuple[int, int]:
-    """How telling a label's name is: its class, then its place there."""
+    """How telling a label's name is: its class, then its position in the class."""
     return _tier(name) if len(name) <= _REMEMBERED else _tier.__wrapped__(name)
 
 
@@ -261,8 +263,8 @@ def _tier(name: str) -> tuple[int, int]:
 
 
 def scraped(labels: Labels) -> Set[str]:
-    """The names of the labels that describe the scraped target, beside others that name the thing
-    that is ill.
+    """The names of the labels that describe the scraped target, if other labels name the thing that
+    is ill.
     """
     job = labels.get("job", "").rpartition("/")[2]
     metrics = any(
@@ -285,8 +287,8 @@ def scraped(labels: Labels) -> Set[str]:
 
 
 class _Telling(NamedTuple):
-    """What the values of labels tell of the target that was scraped: it is kube-state-metrics, or
-    an exporter at all; behind a proxy; the pod is its own; its host is called after it; there is an
+    """What the values of labels say about the scraped target: it is kube-state-metrics, or some
+    exporter; it is behind a proxy; the pod is its own; its host is named after it; there is an
     instance or a job.
     """
 
@@ -300,8 +302,9 @@ class _Telling(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
-    """`scraped`, from the names of the labels and what their values tell: alike for most alerts of
-    a rule."""
+    """`scraped`, computed from the names of the labels and these facts about their values, which
+    are the same for most alerts of a rule.
+    """
     aside: set[str] = set()
     of_metric = {name.removeprefix("exported_") for name in names if name.startswith("exported_")}
     aside |= of_metric
@@ -338,7 +341,7 @@ def natural(value: str) -> tuple[tuple[int, str], ...]:
 
 
 def one_line(value: str) -> str:
-    """The value without line breaks, for places where one would split a line in two."""
+    """The value without line breaks, for a place that has room for one line."""
     return value if value.isprintable() else " ".join(clean(value).split())
 
 
@@ -352,8 +355,9 @@ def short(value: str, limit: int = _LONGEST) -> str:
 
 
 def severity_word(severity: str) -> str:
-    """The word of a severity on one line; a long one without its middle, since the name and who is
-    ill stand behind it."""
+    """The word of a severity on one line, shortened in its middle, since the name and who is ill
+    stand behind it.
+    """
     return short(severity.strip(), _LONGEST_SEVERITY)
 
 
@@ -368,7 +372,7 @@ class _Made(Struct, frozen=True):
 
 
 def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[str]) -> _Made:
-    """The labels of those names, each put where it tells most."""
+    """The labels of those names, each in the place where it tells most."""
     ranked = sorted(
         (tier(name), name)
         for name in names
@@ -405,7 +409,7 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
     for (kind, _), name in ranked:
         if name in shown:
             continue
-        # Of one label only: of two values that are told, neither would be seen to change.
+        # Of one label only: between two values nobody would see which one changed.
         twin = machine if name in _ALIASES else last if kind == _SERVICE else ""
         if not twin or _value(labels, name) != _value(labels, twin):
             rest.append(f"{one_line(name)}={short(_value(labels, name))}")
@@ -414,10 +418,11 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
 
 def _chosen(by_tier: dict[int, list[str]]) -> list[str]:
     """The labels that say who is ill: a thing of Kubernetes or another thing, or the machine, and
-    the part of it."""
+    its part.
+    """
     kube, things = by_tier.get(_KUBE, []), by_tier.get(_THING, [])
     machines, parts = by_tier.get(_MACHINE, []), by_tier.get(_PART, [])
-    most = 1 if "mountpoint" in parts else _MOST_PARTS  # its device says no more
+    most = 1 if "mountpoint" in parts else _MOST_PARTS  # its device says nothing more
     found = [*kube[:2], *things[: 1 if kube else 2], *(() if kube else machines[:1])]
     found = [*found, *parts[:most]][:_MOST_WHO]
     if not found:
@@ -429,7 +434,9 @@ def _chosen(by_tier: dict[int, list[str]]) -> list[str]:
 
 
 def _scraped_too(labels: Labels, common: Set[str], ignores: set[str], made: _Made) -> _Made:
-    """An alert that differs from another only in what its exporter or replica is called."""
+    """Labels of the scraped target that are shown nevertheless: the alerts differ in nothing but
+    their exporter or replica.
+    """
     left = [
         name
         for name in _LAST_RESORT
@@ -445,7 +452,7 @@ def _scraped_too(labels: Labels, common: Set[str], ignores: set[str], made: _Mad
 
 
 def _value(labels: Labels, name: str) -> str:
-    """The value of a label; of an address the host, where the port is an exporter's."""
+    """The value of a label; for an address whose port is an exporter's only the host."""
     value = labels[name]
     return _host(value) if name == "instance" and _is_scraped_port(value, labels) else value
 

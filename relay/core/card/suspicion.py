@@ -1,5 +1,5 @@
-"""Suspicion: the words of the cards whose calls failed, so that a card that holds them too lets
-others of its lane go first (docs/adr/0019).
+"""Suspicion: remembers the words of cards whose calls failed, so that another card that holds them
+lets others of its lane go first (docs/adr/0019).
 """
 
 import re
@@ -12,8 +12,8 @@ from relay.core.card.card import Card
 from relay.core.card.failures import OTHERS_FIRST
 from relay.core.card.lane_state import LaneState
 
-HUNG = 5.0  # seconds of a failed call that held others up
-KEPT = 3600.0  # seconds for which suspicion lasts after the last such call
+HUNG = 5.0  # seconds of a failed call that kept others waiting
+KEPT = 3600.0  # seconds for which a suspicion lasts after the last such call
 COMPARED = 16  # cards of a lane that are compared with the one whose turn it is
 _MOST_WORDS = 256
 _MOST_ENTRIES = 8
@@ -30,7 +30,7 @@ def raised(state: LaneState, card: Card, now: float, seconds: float) -> LaneStat
 
 
 def lifted(state: LaneState, card: Card, now: float) -> LaneState:
-    """The lane after the chat took the card: its words are not what makes calls fail."""
+    """The lane after the chat accepted the card: its words are not what makes calls fail."""
     if not state.suspected:
         return state
     left = () if now >= state.suspected_at + KEPT else {*state.suspected} - words_of(card)
@@ -43,8 +43,8 @@ def likeness(state: LaneState, card: Card) -> int:
 
 
 def yields(state: LaneState, card: Card, now: float) -> bool:
-    """Whether a card with suspected words lets others go first: never one suspect after another;
-    where calls hung, for a minute at most even after one of the others got through.
+    """Whether a card with suspected words lets others go first: never one suspect after another; if
+    calls hung, for a minute at most, even after one of the others got through.
     """
     since = card.waiting_since if card.failures is None else card.failures.retry_at
     for_long = state.hung and now < (since or 0.0) + OTHERS_FIRST
@@ -53,7 +53,7 @@ def yields(state: LaneState, card: Card, now: float) -> bool:
 
 
 def words_of(card: Card) -> frozenset[int]:
-    """Checksums of the words in the labels and annotations of the card's first alerts, but for the
+    """Checksums of the words in the labels and annotations of the card's first alerts, without the
     severity, which decides who goes first.
     """
     return frozenset(_words(card))

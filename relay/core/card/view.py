@@ -1,4 +1,4 @@
-"""The view of a card for templates: values only, computed once, the same for every platform."""
+"""The view of a card for templates: only values, computed once, the same for every platform."""
 
 from typing import Literal
 
@@ -13,8 +13,8 @@ ShownStatus = Literal["firing", "resolved", "gone"]
 class AlertView(Struct, frozen=True):
     """One alert of a card. `joined`: it is new since the card was last shown. `returned`: it comes
     back after it was no longer reported. `was` is the severity that it had before it rose, since
-    `was_since`; its line stands for its `twins` too. `given` is its
-    sender's fingerprint, where that is another. Times are Unix seconds, 0.0 unknown.
+    `was_since`. Its line also stands for its `twins`. `given` is its sender's fingerprint, if that
+    is different. Times are Unix seconds, 0.0 unknown.
     """
 
     status: ShownStatus
@@ -33,19 +33,20 @@ class AlertView(Struct, frozen=True):
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """Those of all alerts that its line stands for."""
+        """The fingerprints of all alerts that its line stands for."""
         return (self.fingerprint, *(twin.fingerprint for twin in self.twins))
 
     @property
     def firing_labels(self) -> tuple[Labels, ...]:
-        """The labels of those of them that fire."""
+        """The labels of those that fire among them."""
         own = (self.labels,) if self.status == "firing" else ()
         return (*own, *(twin.labels for twin in self.twins if twin.status == "firing"))
 
 
 class Twin(Struct, frozen=True):
-    """An alert that is the same thing as another one and has its line there: at another severity,
-    or from another replica of Prometheus."""
+    """An alert that is the same thing as another one and has no line of its own: at another
+    severity, or from another replica of Prometheus.
+    """
 
     fingerprint: str
     status: ShownStatus
@@ -56,7 +57,7 @@ EPISODES_KEPT = 7 * 86400.0  # seconds after its end for which an episode is rem
 
 
 class Episode(Struct, frozen=True):
-    """An earlier time that an alert fired, Unix seconds."""
+    """An earlier span of firing of the alert, Unix seconds."""
 
     started_at: float
     ended_at: float
@@ -71,7 +72,7 @@ class Memory(Struct, frozen=True):
 
 
 class Round(Struct, frozen=True):
-    """An earlier time that this card fired, Unix seconds."""
+    """An earlier round of this card, Unix seconds."""
 
     started_at: float
     ended_at: float
@@ -79,7 +80,7 @@ class Round(Struct, frozen=True):
 
 class Late(Struct, frozen=True):
     """The lateness of a message: `seconds` after acceptance; `why` names the cause, between `since`
-    and `until`. `per_minute` is the number of messages that the chat takes, when that is the cause
+    and `until`. `per_minute` is the number of messages that the chat takes, if that is the cause
     (`pace`).
     """
 
@@ -91,8 +92,8 @@ class Late(Struct, frozen=True):
 
 
 class WentOn(Struct, frozen=True):
-    """Alerts (fingerprints) of a card that are no longer reported there, but fire on another card
-    of the chat; `link` is the address of its message, empty where the platform has none.
+    """Alerts (fingerprints) of a card that are no longer reported there but fire on another card of
+    the chat; `link` is the address of its message, empty if the platform has none.
     """
 
     alerts: tuple[str, ...]
@@ -100,10 +101,11 @@ class WentOn(Struct, frozen=True):
 
 
 class View(Struct, frozen=True):
-    """A card as a template sees it. `alerts` stand most urgent first: firing before gone before
+    """A card as a template sees it. `alerts` are sorted by urgency: firing before gone before
     resolved, then severity, then the oldest. `since` is when the present round began, `until` when
     it ended (None: it fires). `fallback_for` is the receiver that a fallback's card is for, else
-    empty."""
+    empty.
+    """
 
     receiver: str
     status: ShownStatus

@@ -1,1 +1,1 @@
-"""Who gets an alert: matchers, routes, lanes and hours."""
+"""Who gets an alert: matchers, routes, lanes and time intervals."""

@@ -1,5 +1,5 @@
-"""The difference that a changed configuration makes for stored alerts: which receivers gain, lose,
-or pass them on.
+"""The difference that a changed configuration makes for stored alerts: the receivers that gain,
+lose or pass on alerts.
 """
 
 from collections import Counter
@@ -27,7 +27,9 @@ class Recorded(Struct, frozen=True):
 
 
 class RoutingSide(Struct, frozen=True):
-    """One of the two configurations: its routing, its hours, and the budgets of each chat."""
+    """One of the two configurations: its routing, its time intervals, and the budgets of
+    each chat.
+    """
 
     routing: Routing
     intervals: Intervals
@@ -35,8 +37,8 @@ class RoutingSide(Struct, frozen=True):
 
 
 class CountedAlert(Struct, frozen=True):
-    """How many episodes of alerts of one name changed in the same way, with the labels of one.
-    `to` are the receivers that get them instead.
+    """How many episodes of alerts of one name changed in the same way, with the labels of one. `to`
+    are the receivers that get them instead.
     """
 
     name: str
@@ -57,8 +59,8 @@ class ReceiverChange(Struct, frozen=True):
 
 
 class BusyChat(Struct, frozen=True):
-    """A chat that would get more `calls` in its busiest minute, from `at`, than it takes (`room`);
-    `before` is how many it gets in that minute by the old configuration.
+    """A chat that would get more `calls` in its busiest minute, from `at`, than it has room for
+    (`room`); `before` is how many it gets in that minute by the old configuration.
     """
 
     lane: LaneKey
@@ -69,11 +71,11 @@ class BusyChat(Struct, frozen=True):
 
 
 class RoutingDiff(Struct, frozen=True):
-    """How the new configuration differs from the old one for the payloads that were seen.
+    """The differences of the new configuration for the stored payloads.
 
     `nobody`: alerts that reached somebody and would reach nobody. `unmatched`: routes of the new
-    tree that took no alert. `payloads`, `episodes`, `names` and the times of the first and the
-    last payload say how much was seen.
+    tree that matched no alert. `payloads`, `episodes`, `names` and the times of the first and the
+    last payload say how much was compared.
     """
 
     receivers: tuple[ReceiverChange, ...]
@@ -88,8 +90,8 @@ class RoutingDiff(Struct, frozen=True):
 
 
 class _Ways(Struct, frozen=True):
-    """Where alerts of some labels go, each way with the route that leads there; and all routes
-    that match them.
+    """The chats of alerts with the same labels, each with the route that leads there, and all
+    routes that match them.
     """
 
     reached: tuple[tuple[Route, str, LaneKey], ...]
@@ -97,7 +99,7 @@ class _Ways(Struct, frozen=True):
 
 
 class _Walker:
-    """Walks one tree; alerts that are equal in the labels it looks at walk once."""
+    """Walks one tree. Alerts that are equal in the labels that its matchers use are walked once."""
 
     def __init__(self, side: RoutingSide) -> None:
         self.side = side
@@ -107,7 +109,7 @@ class _Walker:
         self._muted: dict[tuple[int, int], bool] = {}
 
     def ways(self, alert: Alert, at: float) -> Ways:
-        """Who gets the alert at a time: what is muted then reaches nobody."""
+        """The chats that get the alert at that time. A muted route leads nowhere."""
         found = self._walk(alert.labels)
         chats: dict[str, set[LaneKey]] = {}
         for route, receiver, lane in found.reached:
@@ -116,7 +118,7 @@ class _Walker:
         return {receiver: frozenset(lanes) for receiver, lanes in chats.items()}
 
     def count(self, notification: Notification, at: float) -> None:
-        """Counts the calls that the chats get for a payload: one for each card."""
+        """Counts the calls of a payload in its chats: one for each card."""
         cards: set[tuple[LaneKey, str]] = set()
         for alert in notification.alerts:
             for lanes in self.ways(alert, at).values():
@@ -145,7 +147,7 @@ class _Walker:
 
 
 def _walked(routing: Routing, labels: Labels) -> _Ways:
-    """As `deliveries` routes, but with every receiver that leads to a chat."""
+    """The walk of `deliveries`, but with every receiver that leads to a chat."""
     visited = [each for each in explain(routing.root, labels) if each.failed is None]
     routes = [each.route for each in visited if each.reached] or [routing.root]
     reached: list[tuple[Route, str, LaneKey]] = []
@@ -166,7 +168,7 @@ def _walked(routing: Routing, labels: Labels) -> _Ways:
 
 
 class _Episode(Struct):
-    """An alert from its start to its end: everybody who gets it while it fires."""
+    """An alert from its start to its end, with everybody who gets it while it fires."""
 
     labels: Labels
     name: str
@@ -175,8 +177,8 @@ class _Episode(Struct):
 
 
 def diff(old: RoutingSide, new: RoutingSide, payloads: Iterable[Recorded]) -> RoutingDiff:
-    """Routes each payload at its time by both configurations. An episode counts once, however
-    often it was posted, and for all who get it while it fires.
+    """Routes each payload by both configurations at the time of its acceptance. An episode counts
+    once, however often it was posted, for everybody who gets it while it fires.
     """
     before, after = _Walker(old), _Walker(new)
     episodes: dict[tuple[str, str, float], _Episode] = {}
@@ -210,7 +212,7 @@ def diff(old: RoutingSide, new: RoutingSide, payloads: Iterable[Recorded]) -> Ro
 
 
 def _identity(alert: Alert) -> str:
-    """Constant fingerprints exist: the labels tell alerts apart."""
+    """The identity of an alert by its labels, since some senders write constant fingerprints."""
     return "\xff".join(f"{name}\xfe{value}" for name, value in sorted(alert.labels.items()))
 
 

@@ -1,4 +1,4 @@
-"""The route tree for people: drawn, which routes an alert visits and why, and when each is
+"""The route tree for people: drawn, with the routes that an alert visits and why, and when each is
 muted.
 """
 
@@ -16,10 +16,10 @@ Intervals = Mapping[str, TimeInterval]
 
 
 class Explained(Struct, frozen=True):
-    """One visited route, `depth` below the root: `failed` is the first matcher that did not hold,
+    """One visited route, `depth` below the root. `failed` is the first matcher that did not match,
     None if all did.
 
-    `reached`: the alert ends here, since no child took it.
+    `reached`: the alert ends here, since no child matched.
     """
 
     route: Route
@@ -29,8 +29,8 @@ class Explained(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """A receiver that an alert reaches. `muted` says by what all routes that lead there are muted
-    at the time asked about; it is empty when one of them is not.
+    """A receiver that an alert reaches. `muted` is what mutes all routes that lead there at the
+    given time; empty if one of them is not muted.
     """
 
     receiver: str
@@ -38,8 +38,8 @@ class Reached(Struct, frozen=True):
 
 
 def explain(root: Route, labels: Labels) -> tuple[Explained, ...]:
-    """Every route that `walk` visits for an alert, in order, with the reason why it matched or
-    not.
+    """Every route that `walk` visits for an alert, in order, with the reason why it matched
+    or not.
     """
     return tuple(_explain(root, labels, 0))
 
@@ -63,7 +63,7 @@ def _explain(route: Route, labels: Labels, depth: int) -> Iterator[Explained]:
 
 
 def muted_by(route: Route, intervals: Intervals, at: float) -> str:
-    """Why the route sends nothing at `at` (Unix seconds), in words; empty when it sends."""
+    """Why the route sends nothing at `at` (Unix seconds), in words; empty if it sends."""
     inside = [name for name in route.mute if contains(intervals[name], at)]
     if inside:
         return f"muted by {', '.join(inside)}"
@@ -73,8 +73,8 @@ def muted_by(route: Route, intervals: Intervals, at: float) -> str:
 
 
 def reached(root: Route, labels: Labels, intervals: Intervals, at: float) -> tuple[Reached, ...]:
-    """The receivers of an alert in the order of the tree, each once, and which are muted at
-    `at`.
+    """The receivers of an alert in the order of the tree, each once, with what mutes them
+    at `at`.
     """
     found: dict[str, list[str]] = {}
     for route in walk(root, labels):
@@ -85,8 +85,8 @@ def reached(root: Route, labels: Labels, intervals: Intervals, at: float) -> tup
 
 
 def draw(root: Route, notes: Mapping[int, Iterable[str]] | None = None) -> str:
-    """The tree in lines, as `amtool config routes show` draws it; `notes` are put behind the
-    routes, by their `id`.
+    """The tree in lines, as `amtool config routes show` draws it. `notes` are written after the
+    routes, by the routes' `id`.
     """
     branch = _branch(root, "", notes or {}, last=True)
     return "\n".join(["Routing tree:", ".", *branch]) + "\n"
@@ -112,8 +112,8 @@ def every(root: Route) -> Iterator[Route]:
 
 
 def route_notes(route: Route, targets: Mapping[str, tuple[Target, ...]]) -> Iterator[str]:
-    """The hours of the route, and the quiet hours, fallbacks and discarding of its receiver, in
-    words of the configuration.
+    """The time intervals of the route, and the quiet hours, fallbacks and discarding of its
+    receiver, in words of the configuration.
     """
     if route.mute:
         yield f"mute: {', '.join(route.mute)}"

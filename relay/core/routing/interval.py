@@ -1,6 +1,4 @@
-"""Time intervals in Alertmanager's form: which minutes of which days, and whether a moment is among
-them.
-"""
+"""Time intervals in Alertmanager's form: minutes of days, and whether a moment is among them."""
 
 import calendar
 import re
@@ -18,8 +16,8 @@ _CLOCK = re.compile(r"((?:[01][0-9])|(?:2[0-3])):([0-5][0-9])|24:00")
 
 
 class Period(Struct, frozen=True):
-    """One way to be inside: every part that is given holds. Ranges are inclusive, but for the end
-    of `minutes`.
+    """One period of an interval: a moment is inside if all given fields match. Ranges are
+    inclusive, except the end of `minutes`.
 
     `minutes` count from midnight, `weekdays` from Sunday = 0, `days` may be negative (-1 is the
     month's last day).
@@ -66,8 +64,8 @@ def _among(ranges: tuple[Range, ...], value: int) -> bool:
 
 
 def _day_inside(ranges: tuple[Range, ...], now: datetime) -> bool:
-    """Alertmanager's timeinterval.go: negative days count from the end, and an end beyond the month
-    is its last day.
+    """Whether the day is in the ranges, as in Alertmanager's timeinterval.go: negative days count
+    from the end of the month, and an end beyond the month is its last day.
     """
     length = calendar.monthrange(now.year, now.month)[1]
     for start, end in ranges:

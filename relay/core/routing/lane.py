@@ -15,7 +15,7 @@ from relay.core.text.markup import MarkupName
 from relay.core.text.message import Mention
 
 Platform = str
-"""The name of a platform; the registry of `relay/platforms` says which there are."""
+"""The name of a platform. The registry of `relay/platforms` has them all."""
 
 
 class LaneKey(Struct, frozen=True, order=True):
@@ -32,8 +32,8 @@ class LaneKey(Struct, frozen=True, order=True):
 
 
 class HttpOptions(Struct, frozen=True):
-    """How requests of an endpoint travel: Alertmanager's `http_config`, as far as it makes sense
-    for a chat API.
+    """How requests of an endpoint travel: those keys of Alertmanager's `http_config` that make
+    sense for a chat API.
     """
 
     proxy_url: Secret | None = None
@@ -46,10 +46,9 @@ class HttpOptions(Struct, frozen=True):
 
 class Endpoint(Struct, frozen=True):
     """A lane with the values that a call needs: `secret` is the bot token or the webhook URL,
-    `guild` the Discord server, once an answer named it. `kind` is what decides
-    which buttons its messages can have, once an answer named it.
-    `former` is the webhook whose channel the bot has taken over: it still edits the messages that
-    it wrote.
+    `guild` the Discord server, once an answer named it. `kind` decides which buttons its messages
+    can have, once an answer named it. `former` is the webhook whose channel the bot has taken over;
+    it still edits the messages that it wrote.
     """
 
     lane: LaneKey
@@ -74,21 +73,21 @@ class Endpoint(Struct, frozen=True):
 
 
 class LinkRewrite(Struct, frozen=True):
-    """An internal address prefix and the address that works from outside in its place."""
+    """An internal address prefix, and the address outside that replaces it."""
 
     match: str
     replace: str
 
 
 class MentionRule(Struct, frozen=True):
-    """The user or role to mention when a new firing alert matches."""
+    """The user or role to mention if a new firing alert matches."""
 
     matchers: tuple[Matcher, ...]
     mention: Mention
 
 
 class Lifecycle(Struct, frozen=True):
-    """The changes of a card that get a reply. `reopen_window` is in seconds."""
+    """Which changes of a card get a reply. `reopen_window` is in seconds."""
 
     reply_joined: bool = True
     reply_repeated: bool = True
@@ -98,8 +97,8 @@ class Lifecycle(Struct, frozen=True):
 
 class Policy(Struct, frozen=True):
     """The settings of one receiver for its cards in one chat. Durations are seconds, `muted_until`
-    is Unix seconds; `fallback_after` 0 means never. Labels named in `identity_ignores` do not tell
-    one alert from another.
+    is Unix seconds; `fallback_after` 0 means never. Labels in `identity_ignores` do not tell one
+    alert from another.
     """
 
     receiver: str
@@ -131,8 +130,8 @@ class Policy(Struct, frozen=True):
 
 class Target(Struct, frozen=True):
     """One chat of one receiver: its endpoint and the policy of its messages. `place` is FILE:LINE
-    of its entry. `when` are the matchers of the alerts that it takes, for a chat that a label
-    chooses; empty means all.
+    of its entry. `when` are the matchers of the alerts that it takes, if a label chooses the chat;
+    empty means all.
     """
 
     endpoint: Endpoint
@@ -142,5 +141,5 @@ class Target(Struct, frozen=True):
 
     @property
     def lane(self) -> LaneKey:
-        """The lane it delivers to."""
+        """The lane of the endpoint."""
         return self.endpoint.lane

@@ -1,4 +1,4 @@
-"""Label matchers: `name="value"` and its kin, read and applied as Alertmanager does."""
+"""Label matchers: `name="value"` and the like, read and applied as Alertmanager does."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from relay.core.alert import Labels
 
 Op = Literal["=", "!=", "=~", "!~"]
 
-# What Go's unicode.IsSpace takes for white space; Python's str.isspace takes four more.
+# White space in Go's unicode.IsSpace; Python's str.isspace has four more characters.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _RESERVED = rf"{_SPACE}{{}}!=~,\\\"'`"
 _TOKEN = re.compile(
@@ -47,12 +47,12 @@ _WRONG = {
 }
 _REGEX_OPTIONS = re2.Options()
 _REGEX_OPTIONS.log_errors = False
-_CACHED_VALUE = 128  # longer values are rare and would make the bounded cache a large one
+_CACHED_VALUE = 128  # characters; longer values are rare and would make the cache large
 
 
 class MatcherError(ValueError):
     """Text that is not a matcher: the fault at `offset` (code points into the text), and the
-    nearest correct form.
+    nearest valid form.
     """
 
     def __init__(self, message: str, offset: int) -> None:
@@ -61,7 +61,7 @@ class MatcherError(ValueError):
 
 
 class _RegexError(MatcherError):
-    """The grammar is right, the regular expression is not."""
+    """The grammar is right but the regular expression is not."""
 
 
 class Matcher(Struct, frozen=True):
@@ -80,9 +80,7 @@ class Matcher(Struct, frozen=True):
 
 
 def matches(matchers: tuple[Matcher, ...], labels: Labels) -> bool:
-    """Whether all matchers hold; a label that is not there has the value `""`
-    (pkg/labels/matcher.go).
-    """
+    """Whether all matchers match. A missing label has the value `""` (pkg/labels/matcher.go)."""
     for matcher in matchers:  # noqa: SIM110 -- on the way of every alert, and all() takes twice as long
         if not holds(matcher, labels):
             return False
@@ -90,7 +88,7 @@ def matches(matchers: tuple[Matcher, ...], labels: Labels) -> bool:
 
 
 def holds(matcher: Matcher, labels: Labels) -> bool:
-    """Whether one matcher holds for a label set."""
+    """Whether one matcher matches a label set."""
     value = labels.get(matcher.name, "")
     op = matcher.op
     if op == "=":
@@ -102,16 +100,16 @@ def holds(matcher: Matcher, labels: Labels) -> bool:
 
 
 def parse(text: str) -> tuple[Matcher, ...]:
-    """The matchers of a text: one, or several separated by commas, in braces or not.
+    """The matchers of a text: one, or several separated by commas, with or without braces.
 
-    Alertmanager's fallback mode: the UTF-8 grammar, the classic one where the first fails, and the
-    classic meaning where both work and differ (matcher/compat/parse.go). Raises MatcherError.
+    Alertmanager's fallback mode: the UTF-8 grammar; the classic one if that fails; and the classic
+    meaning if both work and differ (matcher/compat/parse.go). Raises MatcherError.
     """
     return parse_noting(text)[0]
 
 
 def parse_noting(text: str) -> tuple[tuple[Matcher, ...], str]:
-    """`parse`, and a warning when the classic grammar decided; the warning is empty otherwise."""
+    """`parse`, with a warning if the classic grammar decided; the warning is empty otherwise."""
     if stray := _SURROGATE.search(text):
         raise MatcherError(
             "half of a surrogate pair is not a character: write the character itself", stray.start()
@@ -271,8 +269,8 @@ def _classic(text: str) -> tuple[Matcher, ...]:
 
 
 def _classic_pieces(text: str) -> Iterator[tuple[str, int]]:
-    """The text split at commas outside quotes, each piece with its offset; a backslash's effect
-    outlasts a comma.
+    """The text split at commas outside quotes, each piece with its offset. As in Alertmanager the
+    effect of a backslash outlasts a comma.
     """
     start = int(text.startswith("{"))
     body = text[: len(text) - text.endswith("}", start)]

@@ -11,13 +11,13 @@ from relay.core.alert import Alert, Labels, Notification, identity
 from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.matcher import Matcher, matches
 
-SUBSCRIPTION = "subscription"  # the receiver under which personal deliveries count
+SUBSCRIPTION = "subscription"  # the receiver under which personal deliveries are counted
 
 
 class Route(Struct, frozen=True, dict=True):
     """A node of the tree. `receiver` is already inherited; `mute` and `active` name time intervals.
 
-    `place` is FILE:LINE of its entry. (`dict` gives `label_names` room to be remembered.)
+    `place` is FILE:LINE of its entry. (`dict` makes room to remember `label_names`.)
     """
 
     receiver: str
@@ -30,13 +30,15 @@ class Route(Struct, frozen=True, dict=True):
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:
-        """The labels that any matcher of this tree looks at: alerts equal in these walk alike."""
+        """The labels that the matchers of this tree use. Alerts that are equal in these are walked
+        alike.
+        """
         names = {matcher.name for matcher in self.matchers}
         return tuple(sorted(names.union(*(route.label_names for route in self.routes))))
 
 
 class Subscriber(Struct, frozen=True):
-    """A chat that gets all matching alerts, in addition to the tree; its policy's receiver is
+    """A chat that gets all matching alerts in addition to the tree. The receiver of its policy is
     SUBSCRIPTION.
     """
 
@@ -45,8 +47,9 @@ class Subscriber(Struct, frozen=True):
 
 
 class Routing(Struct, frozen=True, dict=True):
-    """The routing in force, replaced whole: the tree, the chats of each receiver (one without chats
-    discards), and those who subscribed."""
+    """The routing in force, replaced whole: the tree, the chats of each receiver (without chats it
+    discards), and the subscribers.
+    """
 
     root: Route
     targets: dict[str, tuple[Target, ...]]
@@ -69,12 +72,12 @@ class Routing(Struct, frozen=True, dict=True):
         return {id(route): f"{at} {route.place}".rstrip() for at, route in self.all_routes}
 
     def name_of(self, route: Route) -> str:
-        """The position of a route of this tree, and its place: `2.1 relay.yml:34`."""
+        """The position and place of a route of this tree: `2.1 relay.yml:34`."""
         return self._names[id(route)]
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:
-        """The labels that decide where an alert goes: alerts equal in these go to the same
+        """The labels that decide where an alert goes. Alerts that are equal in these go to the same
         chats.
         """
         chosen = {matcher.name for target in self.all_targets for matcher in target.when}
@@ -85,7 +88,7 @@ class Routing(Struct, frozen=True, dict=True):
 
 
 class Ignoring(Struct, frozen=True, array_like=True):
-    """Labels that make no new alert for a chat, and for how long after its end (seconds) an alert
+    """Labels that make no new alert for a chat, and for how many seconds after its end an alert
     goes on under another value of them.
     """
 
@@ -95,8 +98,8 @@ class Ignoring(Struct, frozen=True, array_like=True):
 
 class Delivery(Struct, frozen=True):
     """The part of a notification for one chat. `alerts` are indexes into its alerts, None for all
-    of them. `fingerprint` is that of the one alert where the policy has `per: alert`, else empty.
-    `route` is the first route that led here, position and place (see `Routing.name_of`), or
+    of them. `fingerprint` is that of the one alert if the policy has `per: alert`, else empty.
+    `route` is the position and place of the first route that led here (`Routing.name_of`), or
     SUBSCRIPTION.
     """
 
@@ -109,8 +112,8 @@ class Delivery(Struct, frozen=True):
 
 
 class Discarded(Struct, frozen=True):
-    """Alerts (indexes) that reached only receivers without chats: the first of them, by `route`
-    (its position and place).
+    """Alerts (indexes) that reached only receivers without chats. `receiver` is the first of them,
+    `route` the position and place of the route to it.
     """
 
     receiver: str
@@ -126,8 +129,8 @@ class Routed(Struct, frozen=True):
 
 
 def differing(reached: Iterable[str], expected: Iterable[str]) -> str:
-    """`reaches [a], expected [a, b]; missing: b` of receivers; empty when they are the same, in
-    whatever order.
+    """`reaches [a], expected [a, b]; missing: b` for receivers in any order; empty if they are the
+    same.
     """
     found, wanted = tuple(dict.fromkeys(reached)), tuple(dict.fromkeys(expected))
     missing = ", ".join(name for name in wanted if name not in found)
@@ -143,10 +146,10 @@ def differing(reached: Iterable[str], expected: Iterable[str]) -> str:
 
 
 def walk(root: Route, labels: Labels) -> tuple[Route, ...]:
-    """The routes an alert reaches, in Alertmanager's order (dispatch/route.go, `Match`).
+    """The routes that an alert reaches, in Alertmanager's order (dispatch/route.go, `Match`).
 
-    Depth first; a child that matches ends the row unless it continues; a route none of whose
-    children match is reached itself.
+    Depth first. A matching child ends the search among its siblings unless it continues; a route
+    with no matching child is reached itself.
     """
     return tuple(_reached(root, labels)) if matches(root.matchers, labels) else ()
 
@@ -161,13 +164,13 @@ def _reached(route: Route, labels: Labels) -> list[Route]:
     return found or [route]
 
 
-_Way = tuple[Target, Route | None]  # by which route, None: by subscription
+_Way = tuple[Target, Route | None]  # the route that leads there, None: a subscription
 
 
 def deliveries(routing: Routing, notification: Notification) -> Routed:
-    """Routes each alert by itself; alerts for one chat are one delivery. Where several receivers
-    share a chat, the first that an alert reached there counts for it, and the loudest one for a
-    card that several share: the order of the alerts decides nothing.
+    """Routes each alert by itself; alerts for one chat are one delivery. If several receivers share
+    a chat, a delivery counts under the first one that an alert reached there, and a shared card
+    gets the loudest one: the order of the alerts decides nothing.
     """
     reached: dict[tuple[LaneKey, str], dict[str, _Way]] = {}
     shares: dict[tuple[LaneKey, str], list[int]] = {}
@@ -211,7 +214,7 @@ def _below(route: Route, at: str) -> Iterator[tuple[str, Route]]:
 def _cards(
     lane: LaneKey, policy: Policy, alerts: tuple[Alert, ...], indexes: list[int]
 ) -> Iterator[tuple[tuple[LaneKey, str], list[int]]]:
-    """The cards of a lane that show these alerts, with those of each."""
+    """The cards of a lane that show these alerts, each with its alerts."""
     if policy.per == "group":
         yield (lane, ""), indexes
         return
@@ -225,7 +228,7 @@ def _loudest(
     routing: Routing, reached: dict[str, _Way], alerts: tuple[Alert, ...], indexes: list[int]
 ) -> _Way:
     """Of the receivers that share a card, one that makes a sound and finds an alert urgent; among
-    equals the first of the configuration.
+    equals the first in the configuration.
     """
     if len(reached) == 1:
         return next(iter(reached.values()))
@@ -241,7 +244,7 @@ def _loudest(
 
 
 def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]:
-    """Indexes of the alerts, those together that are equal in the labels `names`."""
+    """Indexes of the alerts, grouped by equal values of the labels `names`."""
     if not names or len(alerts) == 1:
         return [list(range(len(alerts)))] if alerts else []
     groups: dict[tuple[str, ...], list[int]] = {}
@@ -252,8 +255,8 @@ def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]
 
 
 def _ways(routing: Routing, labels: Labels) -> dict[LaneKey, _Way]:
-    """The chats an alert reaches, by the tree or by subscription; the tree's word counts where both
-    lead to one.
+    """The chats that an alert reaches, by the tree or by subscription; if both lead to a chat, the
+    tree decides.
     """
     chats = _by_tree(routing, labels)
     for subscriber in routing.subscriptions:
@@ -263,10 +266,10 @@ def _ways(routing: Routing, labels: Labels) -> dict[LaneKey, _Way]:
 
 
 def _by_tree(routing: Routing, labels: Labels) -> dict[LaneKey, _Way]:
-    """The chats an alert reaches, each for the first receiver that leads there; at worst the
-    root's.
+    """The chats that an alert reaches, each for the first receiver that leads there; if there are
+    none, those of the root.
 
-    It comes to the worst when receivers choose their chat by a label and have none for this alert's
+    There are none if the receivers choose their chat by a label and have none for this alert's
     value.
     """
     chats: dict[LaneKey, _Way] = {}

@@ -1,4 +1,4 @@
-"""Labels of an alert that a route takes: made up from its matchers, and tried."""
+"""Sample labels of an alert that a route takes: made from its matchers, and tried."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.matcher import Matcher, holds, matches
 from relay.core.routing.route import Route, Routing, walk
 
-_MOST = 200  # label sets that are tried for one route
+_MOST = 200  # label sets tried for one route
 _USUAL = ("critical", "warning", "prod", "db", "web", "1", "x", "example-1", "")
 _PLAIN = re.compile(r"[\w ./:-]+")
 
 
 def labels_for_chats(routing: Routing) -> dict[LaneKey, Labels]:
-    """For each chat of the tree labels of an alert that reaches it; without those for which none
-    was found.
+    """For each chat of the tree the labels of an alert that reaches it. Chats for which none were
+    found are left out.
     """
     found: dict[LaneKey, Labels] = {}
     for path in _paths(routing.root, ()):
@@ -30,7 +30,7 @@ def labels_for_chats(routing: Routing) -> dict[LaneKey, Labels]:
 
 
 def _paths(route: Route, above: tuple[Route, ...]) -> Iterator[tuple[Route, ...]]:
-    """Every route with those above it, the children first: their matchers say more."""
+    """Every route with those above it, children first, since their matchers say more."""
     path = (*above, route)
     for child in route.routes:
         yield from _paths(child, path)
@@ -55,7 +55,7 @@ def _labels(root: Route, path: tuple[Route, ...], target: Target) -> Labels | No
 
 
 def _values(matchers: list[Matcher]) -> Iterator[str]:
-    """Values of one label for which all its matchers hold."""
+    """Values of one label that all its matchers match."""
     said = [value for matcher in matchers for value in _of(matcher)]
     for value in dict.fromkeys((*said, *_USUAL)):
         if all(holds(matcher, {matcher.name: value}) for matcher in matchers):
@@ -63,7 +63,7 @@ def _values(matchers: list[Matcher]) -> Iterator[str]:
 
 
 def _of(matcher: Matcher) -> Iterator[str]:
-    """The value of a matcher, or what its regular expression names between its bars."""
+    """The value of a matcher, or the alternatives that its regular expression lists."""
     if matcher.op == "=":
         yield matcher.value
     elif matcher.op == "=~":

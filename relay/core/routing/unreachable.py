@@ -9,8 +9,8 @@ from relay.core.routing.route import Route
 
 
 class Unreachable(Struct, frozen=True):
-    """A route that no alert reaches: its earlier sibling `taker` takes them all and does not
-    continue, or the two matchers of `contradiction` never hold for one alert.
+    """A route that no alert reaches: its earlier sibling `taker` takes all of them and does not
+    continue, or no alert can match the two matchers of `contradiction`.
     """
 
     route: Route
@@ -54,7 +54,7 @@ def _unreachable(route: Route, above: tuple[Matcher, ...]) -> Iterator[Unreachab
 
 
 def _implied(matchers: Iterable[Matcher], own: frozenset[Matcher], fixed: dict[str, str]) -> bool:
-    """Whether each of the matchers holds wherever all of `own` do."""
+    """Whether each of the matchers matches wherever all of `own` do."""
     return all(
         matcher in own or (matcher.name in fixed and holds(matcher, fixed)) for matcher in matchers
     )

@@ -1,1 +1,3 @@
-"""Templates: what they may be made of, what they see, and how a message comes of them."""
+"""Templates: the syntax that they may use, the values that they see, and how they become
+messages.
+"""

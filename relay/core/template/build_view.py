@@ -1,4 +1,4 @@
-"""Looking: the view that a template gets of a card, computed at the time of sending."""
+"""The view that a template gets of a card, computed at the time of sending."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Set
@@ -19,25 +19,27 @@ from relay.core.routing.lane import Policy
 
 
 class Pace(Struct, frozen=True):
-    """How many calls the chat takes in a minute (0: not known), and when the last ones were made,
-    Unix seconds, ascending."""
+    """How many calls the chat takes in a minute (0: unknown), and the times of the last ones, Unix
+    seconds, ascending.
+    """
 
     per_minute: int = 0
     calls: tuple[float, ...] = ()
 
     def explains(self, since: float, now: float) -> bool:
-        """The chat got about as many calls in that time as it takes: its limit is why others
-        waited."""
+        """Whether the chat got about as many calls in that time as it takes, so that its limit is
+        why others waited.
+        """
         made = len(self.calls) - bisect_left(self.calls, since)
         return self.per_minute > 0 and made >= _BUSY * self.per_minute * (now - since) / 60
 
 
 NO_MEMORY = Memory()
 UNKNOWN_PACE = Pace()
-_BUSY = 0.5  # of what the chat takes: topics share it, and calls are of different kinds
+_BUSY = 0.5  # fraction of the limit: topics share it, and calls are of different kinds
 _STATES = {"firing": 0, "gone": 1, "resolved": 2}
 
-LATE_AFTER = 120.0  # seconds from acceptance after which a message says that it is late, and why
+LATE_AFTER = 120.0  # seconds from acceptance after which a message says that it is late and why
 
 
 def build_view(
@@ -49,9 +51,10 @@ def build_view(
     memory: Memory = NO_MEMORY,
     pace: Pace = UNKNOWN_PACE,
 ) -> View:
-    """The card as a template sees it when `step` is sent at `now`. `memory` are the earlier
-    episodes of its alert in the last seven days, for a card of one alert; `pace` says whether the
-    chat's own limit can be why it comes late."""
+    """The view of the card when `step` is sent at `now`. `memory` are the earlier episodes of its
+    alert in the last seven days, for a card of one alert; `pace` tells whether the chat's own limit
+    may be why the message is late.
+    """
     found = tuple(_alert(entry, card) for entry in card.entries)
     alerts = one_line_each(found, policy.identity_ignores)
     about = set(step.about) if isinstance(step, Reply) else set()
@@ -87,9 +90,10 @@ def build_view(
 
 
 def one_line_each(alerts: tuple[AlertView, ...], ignores: Set[str]) -> tuple[AlertView, ...]:
-    """The alerts, those that are one thing (see `thing`) as one, which says what it was before its
-    severity rose; equal ones in natural order. Those of which only a brief is kept stay as they
-    are."""
+    """The alerts, with those that are the same thing (`alert.thing`) as one, which remembers its
+    severity before it rose; equal ones in natural order. Alerts with only a brief entry stay as
+    they are.
+    """
     if len(alerts) == 1:
         return alerts
     leads: dict[frozenset[tuple[str, str]], AlertView] = {}
@@ -105,7 +109,7 @@ def _with_twin(lead: AlertView, twin: AlertView) -> AlertView:
     before, now = twin.labels.get("severity", ""), lead.labels.get("severity", "")
     earlier = 0 < twin.starts_at < lead.starts_at
     lead = replace(lead, twins=(*lead.twins, Twin(twin.fingerprint, twin.status, twin.labels)))
-    if before == now and twin.status == lead.status:  # a copy of another replica
+    if before == now and twin.status == lead.status:  # a copy from another replica
         ends = [at for at in (lead.ends_at, twin.ends_at) if at is not None]
         began = twin.starts_at if earlier else lead.starts_at
         return replace(lead, starts_at=began, ends_at=max(ends, default=None))
@@ -115,7 +119,7 @@ def _with_twin(lead: AlertView, twin: AlertView) -> AlertView:
 
 
 def _order(alert: AlertView) -> tuple[int, int, float, tuple[tuple[int, str], ...]]:
-    """As `urgency` of a card's entries; then natural, node-2 before node-10."""
+    """The order of a card's entries (`card.urgency`), then natural: node-2 before node-10."""
     severity = alert.labels.get("severity", "")
     telling = " ".join(value for name, value in sorted(alert.labels.items()) if name != "uid")
     return (_STATES[alert.status], rank(severity), alert.starts_at, natural(telling))
@@ -139,7 +143,9 @@ def _alert(entry: Entry, card: Card) -> AlertView:
 
 
 def _common(maps: Iterable[Mapping[str, str]]) -> Labels:
-    """What all maps share, as Alertmanager computes it (template/template.go `Data`)."""
+    """The pairs that all maps share, as Alertmanager computes them (template/template.go
+    `Data`).
+    """
     rest = iter(maps)
     first = dict(next(rest, {}))
     return reduce(
@@ -161,7 +167,9 @@ def _until(card: Card) -> float | None:
 
 
 def late(card: Card, state: LaneState, now: float, pace: Pace = UNKNOWN_PACE) -> Late | None:
-    """By how much and why what the card waits to show comes late; None when it does not."""
+    """How late the oldest delivery that the card waits to show is, and why; None if it is
+    not late.
+    """
     if card.waiting_since is None or now - card.waiting_since <= LATE_AFTER:
         return None
     seconds = now - card.waiting_since

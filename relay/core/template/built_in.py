@@ -1,4 +1,4 @@
-"""The templates that come with the relay, and what each is written in."""
+"""The built-in templates and their markups."""
 
 from collections.abc import Mapping
 
@@ -13,4 +13,4 @@ BUILT_IN: Mapping[str, MarkupName] = {
 }
 TELEGRAM, DISCORD, *_ = BUILT_IN
 LENDING = (TELEGRAM, DISCORD)
-"""Those whose blocks stand in for the ones that a template leaves out."""
+"""The built-in templates whose blocks replace those that a template leaves out."""

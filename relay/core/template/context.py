@@ -1,4 +1,6 @@
-"""What templates can name: a view made ready once, told in as many shapes as fitting takes."""
+"""The names that templates can use: a view is prepared once, then given out in each shape that
+fitting tries.
+"""
 
 import re
 from collections import Counter
@@ -31,14 +33,14 @@ from relay.core.text.richtext import RichText, join, styled
 from relay.core.text.texts import CATALOGUE, ordinal
 from relay.core.text.times import Reader
 
-MOST_SHOWN = 100  # Telegram takes 100 entities, and no reader takes more lines
+MOST_SHOWN = 100  # Telegram accepts 100 entities in a message, and nobody reads more lines
 _MOST_KINDS = 4
-_LONG_TEXT = 240  # characters: a longer text is not a second line
+_LONG_TEXT = 240  # characters; a longer text is no second line
 _SCHEME = re.compile("^https?://")
-_RAW, _MOST_MALFORMED = 200, 2  # characters of a malformed alert, and how many are told
+_RAW, _MOST_MALFORMED = 200, 2  # characters of a malformed alert, and how many of them are shown
 _LOCK_SCREEN = 80  # characters that a phone shows while it is locked
-_LINE_LINKS, _LEAST_LINES = 2000, 10  # characters of the links of so many lines of a card
-_SHORT_VALUE = 3  # characters that may stand in a text by chance
+_LINE_LINKS, _LEAST_LINES = 2000, 10  # characters of link for all lines of a card
+_SHORT_VALUE = 3  # characters; so short a value may be in a text by chance
 _EXCERPT, _EXCERPT_LINES = 300, 3
 _MOST_DETAILS = 5  # alerts of a card that have a line for their own text
 _MOST_ABOUT = 3
@@ -46,8 +48,9 @@ _MOST_APART = 2
 
 
 class ContextShape(Struct, frozen=True):
-    """How much of a view is told: the first `full` alerts in full, up to `brief` in short, up to
-    `shown` by who is ill alone, the rest as a count; values of at most `limit` characters."""
+    """How much of a view is shown: the first `full` alerts in full, up to `brief` in short, up to
+    `shown` only by who is ill, the rest as a count. Values have at most `limit` characters.
+    """
 
     full: int
     shown: int
@@ -56,14 +59,14 @@ class ContextShape(Struct, frozen=True):
 
 
 class TemplateContext:
-    """A view made ready for templates: computed once, then told in as many shapes as fitting
-    takes.
+    """A view prepared for templates: computed once, then given out in each shape that fitting
+    tries.
     """
 
     def __init__(self, view: View, policy: Policy, reply: ReplyKind | None) -> None:
-        """The view of one card under the policy of the receiver that reads it. From `in_full` on
-        its alerts are told alike in full and in short; `longest` grows to the characters of the
-        longest value that a template printed.
+        """Prepares the view of one card under the policy of the receiver that reads it. From
+        `in_full` on its alerts look alike in full and in short; `longest` becomes the length in
+        characters of the longest value that a template printed.
         """
         self.view, self.policy = view, policy
         self._about = view.about if reply in ("joined", "raised", "again") else ()
@@ -79,14 +82,14 @@ class TemplateContext:
 
     @cached_property
     def _brief(self) -> Alerts:
-        """The alerts without lines for their own text."""
+        """The alerts, without the lines for their own texts."""
         return self._told(self._visible, brief=True)
 
     def names(
         self, context_shape: ContextShape, uses: frozenset[str] | None = None
     ) -> dict[str, object]:
-        """What a template can name, for that shape; of the names that no shape changes only those
-        in `uses` (None: all).
+        """The names that a template can use in that shape. Of the names that are the same in each
+        shape only those in `uses` (None: all).
         """
         full, brief, most = context_shape.full, context_shape.brief, context_shape.shown
         shown_alerts = tuple(self._alerts[:full])
@@ -110,15 +113,15 @@ class TemplateContext:
 
     @property
     def said(self) -> str:
-        """What is wrong with all alerts alike; empty when it differs or nobody wrote it."""
+        """What is wrong with all alerts alike; empty if that differs or nobody wrote it."""
         return self._wrong.text or self._wrong.more
 
     def subject_of(self, alert: AlertView) -> Subject:
-        """In what the alert differs from the others of its card."""
+        """The values in which the alert differs from the others of its card."""
         return self._differences.get(alert.fingerprint, Subject((), (), ()))
 
     def _made_ready(self) -> None:
-        """Who is ill and what is wrong, over the alerts that are seen."""
+        """Computes who is ill and what is wrong for the shown alerts."""
         view = self.view
         shown: Sequence[AlertView] = self._about or [
             alert for alert in view.alerts if alert.status == view.status
@@ -153,14 +156,16 @@ class TemplateContext:
             self._wrong = telling.Details(self._wrong.text, more, self._wrong.figure)
 
     def _prose(self, title: str, names: Iterable[str]) -> str:
-        """A runbook or dashboard that is text and no address, under its title."""
+        """A runbook or dashboard that is text and not an address, under its title."""
         first = self._visible[0].annotations if self._visible else {}
         found = (prose(first.get(name, "")) for name in names)
         text = next((text for text in found if text), "")
         return f"{self.reader.say(title).text}: {text}" if text else ""
 
     def _figures_alone(self) -> None:
-        """Where the head says what is wrong with all of them, a line needs its figure only."""
+        """Whether a line needs only its figure, since the head says what is wrong with all
+        of them.
+        """
         if not self._wrong.text or len({each.text for each in self._wrongs.values()}) < 2:
             return
         for name, each in self._wrongs.items():
@@ -168,7 +173,9 @@ class TemplateContext:
                 self._wrongs[name] = telling.Details(self._wrong.text, "", each.figure)
 
     def _common_wrong(self, value: str, head: tuple[str, ...]) -> telling.Details:
-        """What all alerts of the card have wrong: the same text, else the same summary."""
+        """What is wrong with all alerts of the card: the text that they share, or else the
+        summary.
+        """
         found = {(each.text, each.more) for each in self._wrongs.values()}
         if len(found) == 1:
             return next(iter(self._wrongs.values()))
@@ -183,8 +190,7 @@ class TemplateContext:
 
     @cached_property
     def _terse(self) -> Alerts:
-        """The alerts that are seen, each by its name and who is ill alone, where that tells it from
-        the others."""
+        """The shown alerts by name and who is ill alone, if that tells each from the others."""
         told = [self._told_about(alert) for alert in self._visible]
         seen = Counter((each.subject.what, each.subject.who) for each in told)
         return Alerts(
@@ -223,8 +229,8 @@ class TemplateContext:
         )
 
     def _line_link(self, alert: AlertView) -> str:
-        """The address of the alert's graph. Where markup is written out, as on Discord, a long
-        one would take the room of another line.
+        """The address of the alert's graph. Where links are written out in the text, as on Discord,
+        a long address would take the room of another line and is left out.
         """
         url = outside(alert.generator_url, self.policy.link_rewrites)
         most = _LINE_LINKS // min(len(self.view.alerts), _LEAST_LINES)
@@ -241,7 +247,9 @@ class TemplateContext:
         return hidden
 
     def _more(self, hidden: Hidden) -> RichText | str:
-        """How many more there are, and how many of each kind; of one kind only, its word."""
+        """How many more alerts there are, and how many of each kind; if all are of one kind, its
+        word.
+        """
         parts = hidden.by_severity
         if len(parts) == 1:
             parts = [parts[0].removeprefix(f"{int(hidden)} ")]
@@ -254,7 +262,7 @@ class TemplateContext:
         """A text of the catalogue: `t("since", start=alert.starts_at, age=alert.age)`."""
         if key not in CATALOGUE:
             raise ValueError(f"no text {key!r}{nearest(key, CATALOGUE)}")
-        if key == "from_to" and not values.get("start"):  # it is unknown
+        if key == "from_to" and not values.get("start"):  # the start is unknown
             return self.reader.say("until", end=shown(values.get("end")))
         return self.reader.say(key, n, **{name: shown(value) for name, value in values.items()})
 
@@ -263,7 +271,7 @@ class TemplateContext:
         return Counts(found["firing"], found["resolved"], found["gone"], len(self.view.alerts))
 
     def _name(self) -> str:
-        """The name of the alerts; of several names, how many alerts there are."""
+        """The name of the alerts; for several names the number of alerts."""
         view = self.view
         names = telling.names(self._about or view.alerts, view.status)
         if len(names) > 1:
@@ -272,7 +280,7 @@ class TemplateContext:
         return next(iter(names), "") or self.reader.say("unnamed").text
 
     def _count(self) -> str:
-        """How many alerts fire and of what severities, for more than one; or empty."""
+        """How many alerts fire and of what severities, if there are several; else empty."""
         view = self.view
         firing = [alert for alert in view.alerts if alert.status == "firing"]
         if len(firing) < 2:
@@ -283,15 +291,16 @@ class TemplateContext:
         return (f" ×{len(firing)}" if not mixed else "") + (f" ({parts})" if len(kinds) > 1 else "")
 
     def _subject_line(self, *, code: bool) -> RichText:
-        """` · db-2 /var/lib · data, prod-eu1`; empty when nothing is known."""
+        """` · db-2 /var/lib · data, prod-eu1`; empty if nothing is known."""
         shared = self._subject
         who = self._who(code=code) if shared.who else ""
         told = (who, ", ".join(shared.where), ", ".join(self._apart()))
         return join("", [piece for part in told if part for piece in (" · ", part)])
 
     def _apart(self) -> list[str]:
-        """What tells the one alert that a reply is about from the others of its card, where who is
-        ill and where does not."""
+        """What tells the one alert of a reply from the others of its card, if who is ill and where
+        do not.
+        """
         if len(self._about) != 1 or len(self.view.alerts) == 1:
             return []
         shared = self._subject
@@ -302,8 +311,9 @@ class TemplateContext:
         return [named[value] for value in differing if value in named][:_MOST_APART]
 
     def _who(self, *, code: bool) -> RichText:
-        """Who is ill, as code or plain: then a probed address is a link, and any other address is
-        without its scheme."""
+        """Who is ill, as code or plain. A probed address is then a link, and any other address
+        loses its scheme.
+        """
         who, rewrites = self._subject.who, self.policy.link_rewrites
         if code:
             return styled("code", " ".join(who))
@@ -319,22 +329,23 @@ class TemplateContext:
         )  # fmt: skip
 
     def _named(self, *, code: bool) -> RichText:
-        """Name and subject, for the reply that tells of a rise: who is ill goes first where it
-        would not be on a lock screen otherwise."""
+        """Name and subject for the reply that tells of a rise. Who is ill goes first if it would
+        not fit on a lock screen otherwise.
+        """
         name, shared = self._name(), self._subject
         who, where = " ".join(shared.who), ", ".join(shared.where)
         alert = self._about[0] if self._about else None
         severities = (alert.labels.get("severity", ""), alert.was) if alert else ()
         words = "".join(map(severity_word, severities))
         rise = self.reader.say("now_raised", severity=words, was="").text
-        shown = f"M **{rise}** · {name} · {who}"  # as Discord's push has it
+        shown = f"M **{rise}** · {name} · {who}"  # as Discord's push notification shows it
         if not who or len(shown) <= _LOCK_SCREEN:
             return join("", [name, self._subject_line(code=code)])
         return join(" · ", [part for part in (self._who(code=code), name, where) if part])
 
     def _excerpt(self) -> str:
-        """The first paragraph of the description, three lines at most, and how long all of it
-        is.
+        """The first paragraph of the description, at most three lines, and the length of the whole
+        text.
         """
         text = self._wrong.more
         paragraph = text.split("\n\n", 1)[0]
@@ -389,7 +400,7 @@ class TemplateContext:
 
     @property
     def links(self) -> Links:
-        """The links that work."""
+        """The links that work from outside."""
         return links(self.view, self._visible, self.policy, self.reader)
 
     def _again(self) -> RichText | str:
@@ -406,7 +417,7 @@ class TemplateContext:
         return join(" · ", [nth, reader.say("before", start=start, end=end)])
 
     def _over(self) -> RichText | str:
-        """What is said of a card that was over before anyone could see it."""
+        """The line for a card that was over before anyone could see it."""
         view, reader = self.view, self.reader
         if view.late is None or view.status != "resolved":
             return ""
@@ -415,8 +426,8 @@ class TemplateContext:
 
     @property
     def notes(self) -> list[RichText]:
-        """What an honest card adds: what arrived malformed among others, for whom it stands in,
-        left out, stale, may be repeated, late.
+        """The notes that make a card honest: alerts that arrived malformed, the receiver that it
+        replaces, what is left out, stale, may be repeated, late.
         """
         view, reader = self.view, self.reader
         notes: list[tuple[str, RichText | str | bool | int]] = [
@@ -435,7 +446,7 @@ class TemplateContext:
         return noted(notes)
 
     def _went_on(self) -> list[RichText]:
-        """Which alerts go on in other messages of the chat, with a link there."""
+        """The alerts that go on in other messages of the chat, with a link there."""
         known = {alert.fingerprint: alert for alert in self._visible}
         found: list[RichText] = []
         for each in self.view.went_on[:_MOST_ABOUT]:
@@ -454,7 +465,7 @@ class TemplateContext:
         return found
 
     def _malformed(self) -> list[str]:
-        """What arrived malformed, which would be lost among the other alerts of a list."""
+        """What arrived malformed; among the other alerts of a list it would be overlooked."""
         if len(self.view.alerts) < 2:
             return []
         found = [
@@ -469,7 +480,7 @@ class TemplateContext:
 
     @cached_property
     def _severity(self) -> str:
-        """The severity of the first alert that fires; empty when none does."""
+        """The severity of the first firing alert; empty if none fires."""
         alerts = self._told(self._about) if self._about else self._alerts
         return next((alert.severity for alert in alerts if alert.status == "firing"), "")
 
@@ -496,7 +507,7 @@ class TemplateContext:
     def _figure(self) -> str:
         return self._wrong.figure if len(self._about or self.view.alerts) == 1 else ""
 
-    # How each name comes to its value: most templates use few of them.
+    # Each name with the function that computes its value: most templates use few of them.
     MAKERS: ClassVar[dict[str, Callable[["TemplateContext"], object]]] = {
         "receiver": lambda self: self.view.receiver,
         "status": lambda self: self.view.status,
@@ -562,25 +573,25 @@ _MAKERS = TemplateContext.MAKERS | {
 def _makers(
     uses: frozenset[str] | None,
 ) -> tuple[tuple[str, Callable[[TemplateContext], object]], ...]:
-    """How the names that a template uses are made; None: all names."""
+    """The names that a template uses (None: all), with the functions that compute their values."""
     return tuple((name, maker) for name, maker in _MAKERS.items() if uses is None or name in uses)
 
 
 def _said_in(label: str, text: str) -> bool:
-    """The value of `name=value` stands in the text, where a reader finds it as well."""
+    """Whether the value of `name=value` is in the text, where a reader finds it too."""
     value = label.partition("=")[2]
     return len(value) > _SHORT_VALUE and value in text
 
 
 def noted(notes: Iterable[tuple[str, RichText | str | bool | int]]) -> list[RichText]:
-    """Each note that has a text, behind its mark."""
+    """Each note that has a text, after its mark."""
     return [
         join(" ", [mark, text]) for mark, text in notes if isinstance(text, RichText | str) and text
     ]
 
 
 def lateness(late: Late | None, reader: Reader) -> RichText | str:
-    """How late a message comes and why; nothing when it does not."""
+    """How late a message is and why; nothing if it is not late."""
     if late is None:
         return ""
     start, end = reader.time(late.since).rich(), reader.time(late.until).rich()

@@ -1,5 +1,5 @@
-"""The cost of a template in steps: the size of the values that it makes, compares, searches and
-passes to calls.
+"""The cost of a template in steps, from the size of the values that it makes, compares, searches
+and passes to calls.
 """
 
 from collections.abc import Sized
@@ -9,19 +9,19 @@ from relay.core.text.richtext import RichText
 from relay.core.text.times import Printable
 
 _MADE = 256  # characters that cost a step to make
-_LOOK = 4096  # and how many cost one to search
-_SAME = 1 << 16  # and how many cost one to compare
+_LOOK = 4096  # characters that cost a step to search
+_SAME = 1 << 16  # characters that cost a step to compare
 _ITEMS_LOOK = 64
-# characters of a text that is split, and numbers of a range, for a step: each may become an item
+# Characters of a split text, and numbers of a range, per step: each may become an item.
 _ITEM = 32
-_SPAN = 64  # characters that one style counts for
+_SPAN = 64  # characters that one style counts as
 _ARGUMENTS = 8
-_LAYOUT = 4  # characters of what a method of ours is given, for a step
-_MOST = 1 << 22  # items that are counted: nobody can pay for more
+_LAYOUT = 4  # characters passed to a method of our own, per step
+_MOST = 1 << 22  # items that are counted; nobody can pay for more
 
 
 def made(value: object) -> int:
-    """Steps for having made the value. What is in a list was there before."""
+    """Steps for making the value. The items of a list existed before."""
     if type(value) is str:
         return len(value) // _MADE
     if type(value) is RichText:
@@ -32,35 +32,35 @@ def made(value: object) -> int:
 
 
 def given(value: object) -> int:
-    """Steps for going through the value and all that is in it."""
+    """Steps for going through the value and everything in it."""
     items, characters = _measured(value)
     return items + characters // _MADE
 
 
 def looked(value: object) -> int:
-    """Steps for comparing or searching the value, with all that is in it."""
+    """Steps for comparing or searching the value and everything in it."""
     items, characters = _measured(value)
     return items // _ITEMS_LOOK + characters // _LOOK
 
 
 def same(value: object) -> int:
-    """Steps for seeing whether it is another value."""
+    """Steps for comparing the value for equality."""
     items, characters = _measured(value)
     return items // _ITEMS_LOOK + characters // _SAME
 
 
 def begun(value: object) -> int:
-    """As `given`, for what of a text only sees the beginning."""
+    """`given`, for a function that reads only the beginning of a text."""
     return 0 if isinstance(value, str) else given(value)
 
 
 def taken_apart(value: object) -> int:
-    """As `given`, for what goes through a text character by character."""
+    """`given`, for a function that reads a text character by character."""
     return len(value) if isinstance(value, str) else given(value)
 
 
 def called(function: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """Steps for a call, before it is known what comes of it."""
+    """Steps for a call, before its result is known."""
     price = (
         1 + (len(args) + len(kwargs)) // _ARGUMENTS + sum(map(looked, (*args, *kwargs.values())))
     )
@@ -74,7 +74,7 @@ def called(function: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> i
 
 
 def size(value: object) -> int:
-    """Characters of a text."""
+    """The characters of a text."""
     found = value.text if isinstance(value, RichText) else value
     return len(found) if isinstance(found, str) else 0
 
@@ -84,7 +84,7 @@ def _bulk(value: object) -> int:
 
 
 def _measured(value: object) -> tuple[int, int]:
-    """Items and characters. Lists in lists are counted as often as they stand there."""
+    """Items and characters. A list that occurs several times counts each time."""
     if type(value) is str:
         return 0, len(value)
     waiting, items, characters = [value], 0, 0

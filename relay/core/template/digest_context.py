@@ -1,5 +1,5 @@
-"""What the `digest` block of a template can name: a digest made ready once, told in as many shapes
-as it takes.
+"""The names that the `digest` block of a template can use: a digest is prepared once, then given
+out in each shape that fitting tries.
 """
 
 from collections import Counter
@@ -17,30 +17,32 @@ from relay.core.text.times import Reader
 
 _PLACES = 3
 _KINDS = 4
-_FEW = 5  # groups: of fewer their rows say where they are
+_FEW = 5  # groups; if there are fewer, their rows say where they are
 _PLACE = 40
 
 
 class _Row(NamedTuple):
-    """A line of names of one mark, and those of them that say where all their groups are."""
+    """A line of alert names with one mark, and those of them for which it says where all their
+    groups are.
+    """
 
     text: RichText
     whole: tuple[Name, ...]
 
 
 class DigestContext:
-    """A digest under the policy of the receiver that reads it. Of a shape, `shown` is how many
-    alert names are told, and `full` how many groups that their names only count get a line of their
-    own."""
+    """A digest under the policy of the receiver that reads it. In a shape, `shown` is the number of
+    alert names shown, and `full` is the number of lines for groups that their names only count.
+    """
 
     def __init__(self, view: DigestView, policy: Policy) -> None:
-        """The view of one digest."""
+        """Prepares the view of one digest."""
         self.view, self.policy = view, policy
         self.reader = Reader(policy.language, policy.timezone, view.now)
         self.longest = 0
 
     def names(self, context_shape: ContextShape) -> dict[str, object]:
-        """All that the block can name, for that shape."""
+        """All names that the block can use in that shape."""
         view, say = self.view, self.reader.say
         rest = view.names[context_shape.shown :]
         groups = sum(len(name.lines) for name in rest)
@@ -67,14 +69,14 @@ class DigestContext:
         whole = {
             (name.name, name.severity) for row in self._rows(context_shape) for name in row.whole
         }
-        names = self.view.names[: context_shape.shown]
+        names = [name for name in self.view.names[: context_shape.shown] if not name.left_out]
         return tuple(
             line for name in names if (name.name, name.severity) not in whole for line in name.lines
         )
 
     def named(self, context_shape: ContextShape) -> frozenset[tuple[GroupId, str]]:
-        """The cards that the digest names in that shape, by group and fingerprint; the others are
-        only counted.
+        """The cards that the digest names in that shape, by group and fingerprint; it only counts
+        the others.
         """
         whole = (
             line for row in self._rows(context_shape) for name in row.whole for line in name.lines
@@ -83,11 +85,13 @@ class DigestContext:
         return frozenset((line.group, line.fingerprint) for line in named_lines)
 
     def _tells_over(self) -> bool:
-        """The head does not say how many groups are over."""
+        """Whether the head leaves it to the rows how many groups are over."""
         return bool(self.view.over) and (self.view.firing > 0 or self.view.after == "quiet")
 
     def _note(self) -> RichText | str:
-        """Why it is one message; after quiet hours, how many groups came without a sound."""
+        """Why there is a single message; after quiet hours, how many groups came without a
+        sound.
+        """
         view, say = self.view, self.reader.say
         if view.after == "quiet":
             return say("quiet_silent", view.silent) if view.silent else ""
@@ -96,7 +100,7 @@ class DigestContext:
         return say("storm_note", view.per_minute) if told_alone else ""
 
     def _notes(self) -> list[RichText]:
-        """What an honest digest adds: may be repeated, late."""
+        """The notes that make a digest honest: may be repeated, late."""
         view, reader = self.view, self.reader
         repeated = view.may_be_repeated and reader.say("may_be_repeated")
         return noted([("❔", repeated), ("⏱", lateness(view.late, reader))])
@@ -129,8 +133,9 @@ class DigestContext:
         return [RichText(", ".join(counts_by_word))] if counts_by_word else []
 
     def _places(self) -> RichText | str:
-        """How many groups fire in each cluster, then in each namespace, those with the most first;
-        nothing for a few groups, or where all are in one."""
+        """How many groups fire in each cluster, then in each namespace, the largest numbers first;
+        nothing for a few groups, or if all are in one.
+        """
         lines = [line for name in self.view.names for line in name.lines]
         if len(lines) < _FEW:
             return ""
@@ -156,8 +161,10 @@ class DigestContext:
         ]
 
     def _row(self, mark: str, names: list[Name], context_shape: ContextShape) -> _Row:
-        """All names with their places where they fit, else the names alone; of those too as many as
-        fit, whole, and how many more there are. The first is always told."""
+        """All names with their places if they fit, else the names alone; if those do not fit
+        either, as many whole names as fit and the number of the others. The first name is always
+        shown.
+        """
         text = self._joined(mark, [self._name(name, context_shape) for name in names], 0)
         if len(text.text) <= context_shape.limit:
             return _Row(text, tuple(name for name in names if _names_all(name)))
@@ -176,7 +183,8 @@ class DigestContext:
         )
 
     def _title(self, name: Name, limit: int) -> RichText:
-        title = telling.one_line(name.name) or self.reader.say("unnamed").text
+        unnamed = self.reader.say("left_out" if name.left_out else "unnamed").text
+        title = telling.one_line(name.name) or unnamed
         count = [RichText(f"×{len(name.lines)}")] if len(name.lines) > 1 else []
         return join(" ", [styled("bold", title[:limit]), *count])
 
@@ -205,7 +213,9 @@ class DigestContext:
 
 
 def _names_all(name: Name) -> bool:
-    """The name's row says where each of its groups is, or there is only one."""
+    """Whether the name's row says where each of its groups is, or there is only one group."""
+    if name.left_out:
+        return False
     return len(name.lines) == 1 or len(name.lines) == len(name.where[:_PLACES])
 
 

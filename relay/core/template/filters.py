@@ -1,6 +1,4 @@
-"""The filters and functions of templates, with the names that Alertmanager and Prometheus give
-them.
-"""
+"""The filters and functions of templates, under the names that Alertmanager and Prometheus use."""
 
 import base64
 import json
@@ -32,27 +30,27 @@ from relay.core.text.richtext import RichText, styled
 from relay.core.text.times import Duration, Reader, Time
 
 _GO_GROUP = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
-# Words as Unicode's text segmentation has them, which Go's `cases.Title` goes by: an apostrophe or
-# a dot within letters is a part of one, a hyphen is not.
+# Words as in Unicode's text segmentation, which Go's `cases.Title` follows: an apostrophe or a dot
+# within letters belongs to a word, a hyphen does not.
 _WORD = re.compile(r"\w+(?:['’.:]\w+)*")
 _MOST_ITEMS = 10_000
 _LONGEST_PATTERN = 1_000
 _LONGEST_ESCAPED = 1 << 20
 _LONGEST_ADDRESS = 1 << 16
 _SEARCHED = 4096  # characters, times the parts of a pattern, that cost a step
-_FIND, _MOST_REPLACED = 100, 1 << 20  # what one find costs, and all of them may, in characters
-_READ = 16  # characters of a value that is read as markup, for a step
+_FIND, _MOST_REPLACED = 100, 1 << 20  # characters: the cost of a match, and the most of all
+_READ = 16  # characters of a value that is read as markup, per step
 _WRITTEN = {"html": read_html, "markdown": read_markdown}
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
-_OPTIONS.max_mem = 1 << 20  # bytes of a pattern, ready for use: more takes too long to make
+_OPTIONS.max_mem = 1 << 20  # bytes of a compiled pattern; a larger one takes too long to compile
 
 
 Charge = Callable[[int], None]
 
 
 def join(values: Iterable[object], separator: object = "", attribute: str = "") -> RichText | str:
-    """The printed values with the separator between each two; styles stay."""
+    """The printed values with the separator between every two; styles are kept."""
     if isinstance(values, (str, RichText)):
         return values
     if attribute:
@@ -67,13 +65,13 @@ def join(values: Iterable[object], separator: object = "", attribute: str = "") 
 
 
 def concatenated(parts: list[object]) -> RichText | str:
-    """What `~` does: texts put together, styles kept, sizes bounded."""
+    """The operator `~`: texts joined, styles kept, sizes bounded."""
     return join([shown(part) for part in parts])
 
 
 def flat(values: Any) -> Any:
-    """A literal list, tuple or mapping, which may not hold another one: nested ones grow without
-    end.
+    """A literal list, tuple or mapping. It may not contain another one, since nested ones grow
+    without end.
     """
     items = values.values() if isinstance(values, dict) else values
     if any(isinstance(item, (list, tuple, dict)) for item in items):
@@ -82,7 +80,7 @@ def flat(values: Any) -> Any:
 
 
 def title(value: object) -> str:
-    """Every word with a capital, the rest of it small, as Alertmanager's `title` makes it
+    """Every word with a capital, the rest in lower case, as Alertmanager's `title` does it
     (template/template.go, `cases.Title`).
     """
     return _WORD.sub(lambda found: found[0][:1].upper() + found[0][1:].lower(), text(value))
@@ -101,7 +99,7 @@ def _regex(pattern: str) -> Any:
 
 
 def _priced(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter, paying for each further pattern of a rendering and for what is searched."""
+    """The filter, at the price of each new pattern of a rendering and of the text searched."""
 
     @pass_context
     def priced(context: Context, value: object, pattern: str, *rest: str) -> Any:
@@ -113,7 +111,7 @@ def _priced(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def match(value: object, pattern: str, *, charge: Charge) -> bool:
-    """Whether the RE2 pattern is found anywhere in the text."""
+    """Whether the RE2 pattern matches anywhere in the text."""
     regex, source = _regex(pattern), text(value)
     charge(_search(regex, len(source)))
     return regex.search(source) is not None
@@ -121,14 +119,14 @@ def match(value: object, pattern: str, *, charge: Charge) -> bool:
 
 def _search(regex: Any, length: int) -> int:
     """Steps for a search through so many characters: at worst RE2 follows each part of the pattern
-    at each of them.
+    at each character.
     """
     steps: int = length * regex.programsize // _SEARCHED
     return steps
 
 
 def re_replace_all(value: object, pattern: str, replacement: str, *, charge: Charge) -> str:
-    """Every find of the RE2 pattern replaced; `$1`, `${1}` and `${name}` stand for groups."""
+    """Every match of the RE2 pattern replaced; `$1`, `${1}` and `${name}` stand for groups."""
     regex, source = _regex(pattern), text(value)
     size = 0
     charge(_search(regex, len(source)))
@@ -184,18 +182,18 @@ def _plain(value: object, depth: int) -> object:
 
 
 def safe_url(value: object) -> str:
-    """The address if it is http or https, else nothing."""
+    """The address if it is http or https, else an empty text."""
     found = text(value)
     return richtext.address(found) if len(found) <= _LONGEST_ADDRESS else ""
 
 
 def url_escape(value: object) -> str:
-    """The text with all that means something in an address percent-encoded."""
+    """The text with all characters that have a meaning in an address percent-encoded."""
     return quote(_escapable(value), safe="", errors="replace")
 
 
 def url_unescape(value: object) -> str:
-    """The text that was percent-encoded."""
+    """The text without percent-encoding."""
     return unquote(_escapable(value))
 
 
@@ -207,18 +205,18 @@ def _escapable(value: object) -> str:
 
 
 def base64_encode(value: object) -> str:
-    """Base64 in the alphabet for addresses, as Alertmanager's."""
+    """Base64 in the URL-safe alphabet, as Alertmanager's."""
     return base64.urlsafe_b64encode(text(value).encode("utf-8", "replace")).decode()
 
 
 def base64_decode(value: object) -> str:
-    """The text that such base64 holds."""
+    """The text of URL-safe base64."""
     return base64.urlsafe_b64decode(text(value)).decode("utf-8", "replace")
 
 
 @pass_context
 def code(context: Context, value: object) -> RichText:
-    """Monospaced, in the line."""
+    """Monospaced, within the line."""
     return styled("code", text(run_of(context).fitted(value)))
 
 
@@ -236,7 +234,9 @@ def italic(context: Context, value: object) -> RichText:
 
 @pass_context
 def link(context: Context, value: object, url: object) -> RichText:
-    """The text, leading to the address if that works from outside, after `link_rewrites`."""
+    """The text as a link to the address, after `link_rewrites`, if the address works from
+    outside.
+    """
     address = links.outside(text(url), run_of(context).rewrites)
     content = run_of(context).fitted(value)
     if address:
@@ -246,8 +246,9 @@ def link(context: Context, value: object, url: object) -> RichText:
 
 @pass_context
 def markup(context: Context, value: object, written: str = "html") -> RichText:
-    """The value with the styles and links that its author wrote, in a small subset of HTML or
-    Markdown; links lead only where they work from outside."""
+    """The value with the styles and links that its author wrote in a small subset of HTML or
+    Markdown. Only links that work from outside are kept.
+    """
     if written not in _WRITTEN:
         raise ValueError(f"no markup {written!r}: write markup or markup('markdown')")
     run, source = run_of(context), text(value)
@@ -262,7 +263,7 @@ def string_slice(*values: str) -> list[str]:
 
 @pass_context
 def moment(context: Context, value: object) -> Time:
-    """A time out of Unix seconds."""
+    """A time from Unix seconds."""
     return value if isinstance(value, Time) else run_of(context).reader.time(number(value))
 
 
@@ -304,7 +305,7 @@ def _moment(reader: Reader, value: object) -> Time:
 
 
 def _safe_html(_value: object) -> NoReturn:
-    raise TypeError("values are escaped by themselves: leave safeHtml out")
+    raise TypeError("values are escaped automatically: leave safeHtml out")
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

@@ -1,4 +1,4 @@
-"""Fitting: the most of a view that one message holds, nothing cut in the middle."""
+"""Fitting: the most of a view that fits into one message, with nothing cut in the middle."""
 
 import sys
 from collections.abc import Callable
@@ -7,20 +7,20 @@ from typing import NamedTuple
 from relay.core.template.context import MOST_SHOWN, ContextShape
 from relay.core.text.message import Form, Message
 
-WHOLE = 6000  # characters of one value; no platform takes more in one message
+WHOLE = 6000  # characters of one value; no platform accepts more in one message
 _LONG = 1000
 _SHORT = 300
 _TINY = 60
 _IN_FULL = 3
-_LINES = 10  # in short, before others are told by who is ill alone
+_LINES = 10  # alerts in short before others are shown only by who is ill
 _ENOUGH = 3
-_GUESSES = 5  # after which a search halves what is left
-_ROUNDING = 0.5  # of an alert, by which a guess is lower: what is written is longer than its text
+_GUESSES = 5  # guesses after which the search halves the rest
+_ROUNDING = 0.5  # of an alert, by which a guess is lowered: written text is longer
 
 
 class Drawn(NamedTuple):
-    """A message in one shape, and the characters of the longest value that was put into it: a limit
-    of as many or more leaves it as it is.
+    """A message in one shape, and the length in characters of the longest value in it. A limit of
+    at least that length would not change the message.
     """
 
     message: Message
@@ -28,8 +28,8 @@ class Drawn(NamedTuple):
 
 
 class _Try(NamedTuple):
-    """A message with `number` of something, the characters of its text, and how much too large it
-    is.
+    """A message with `number` of something, the length of its text in characters, and by how much
+    it is too large.
     """
 
     number: int
@@ -42,13 +42,13 @@ Draw = Callable[[ContextShape], Drawn]
 
 
 def fit(draw: Draw, form: Form, count: int, in_full: int = MOST_SHOWN) -> Fitted | None:
-    """The message of the richest shape that fits, out of `count` alerts; None when even the poorest
-    does not. Alerts from `in_full` on are drawn alike in full and in short.
+    """The message of the richest shape that fits, for `count` alerts; None if even the poorest does
+    not fit. Alerts from `in_full` on look alike in full and in short.
 
-    First all in full, then long values shortened, then as many in full as fit with the others in a
-    short line, then about as many short lines as fit with the others by who is ill alone, then as
-    many of those as fit and the rest counted. Few drawings: a shape that would be drawn as another
-    one was is left out, and numbers are guessed from what was measured.
+    The shapes in order: all alerts in full; long values shortened; as many in full as fit and the
+    others in short; about ten in short and the others only by who is ill; as many of those as fit
+    and the rest counted. Few messages are drawn: a shape that would look like an earlier one is
+    left out, and numbers are guessed from the measured sizes.
     """
     most = min(count, MOST_SHOWN)
     full = min(most, in_full)
@@ -116,8 +116,8 @@ def _search(
     enough: int = sys.maxsize,
 ) -> tuple[Fitted | None, _Try | None]:
     """The message with the largest number from `least` to `most` that fits, and the smallest number
-    that was seen not to. `above` is one that is known not to. After `enough` drawings the best of
-    them does, where it is more than the least.
+    known not to fit. `above` is a number known not to fit. After `enough` messages the best so far
+    is taken, if it has more than `least`.
     """
     best: Fitted | None = None
     below = _Try(least - 1, 0, 0)
@@ -143,8 +143,8 @@ def _middle(below: _Try, end: int) -> int:
 
 
 def _next(below: _Try, above: _Try | None, end: int, least: int) -> int:
-    """The number to try: where the size reaches the room, as it grows between the two that were
-    measured; the least one first, since often not even that fits.
+    """The next number to try, by the growth of the size between the two measured numbers. The least
+    number comes first, since often not even that fits.
     """
     if below.number < least:
         return least
@@ -157,7 +157,7 @@ def _next(below: _Try, above: _Try | None, end: int, least: int) -> int:
 
 
 def _size(message: Message) -> int:
-    """Characters of all its parts, before they are written."""
+    """The characters of all its parts, before the platform writes them."""
     fields = sum(len(field.name.text) + len(field.value.text) for field in message.fields)
     parts = (message.body, message.title, message.content, message.footer)
     return fields + sum(len(part.text) for part in parts)

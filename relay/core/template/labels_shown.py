@@ -1,4 +1,4 @@
-"""What of an alert deserves a reader's line: its mark, what is wrong, and how bad."""
+"""What a line about an alert shows: its mark, what is wrong, and how bad."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +14,10 @@ __all__ = [
 ]  # fmt: skip
 
 RED, ORANGE, BLUE, GREEN, GREY = 0xE01E5A, 0xF2871B, 0x3B88C3, 0x2EB67D, 0x99AAB5
-# Annotations that are links or settings of other tools, and no text of the author.
+# Annotations that are links, or settings of other tools, and not texts of the author.
 _NO_TEXT = re.compile(r"(?i)url|uri|link|runbook|dashboard|panel|grafana|^__|image|icon")
 _USUAL = ("summary", "description", "message")
-_TEXTS = ("title", "text", "info", "details", "msg")  # names that say no more than their texts
+_TEXTS = ("title", "text", "info", "details", "msg")  # names that say nothing by themselves
 _LABELS = re.compile(r"\s*\bLABELS?\s*[:=]\s*[^\n]*")
 _VALUE = re.compile(r"(?:(?<!\.)\.)?\s*\bVALUE\s*[:=]\s*([^\s,]+)")
 _INSTANCE = re.compile(r"\s*\(instance\s*([^()\s]*)\s*\)")
@@ -34,8 +34,8 @@ _EMPTY_WORDS = frozenset({
     "in", "is", "it", "its", "more", "of", "on", "or", "than", "that", "the", "their",
     "this", "to", "was", "were", "will", "with",
 })  # fmt: skip
-_NEW_WORDS = 0.34  # of its words: a text that says as much that is new adds something
-_SEEN = 6000  # characters of an annotation that are looked at
+_NEW_WORDS = 0.34  # fraction of its words: a text with so many new words adds something
+_SEEN = 6000  # characters of an annotation that are read
 
 
 class Details(Struct, frozen=True):
@@ -49,7 +49,7 @@ class Details(Struct, frozen=True):
 
 
 def mark(status: str, severity: str) -> str:
-    """🔴 critical and its like, 🟠 warning and words unknown, 🔵 info, 🟢 resolved, ⚪ no longer
+    """🔴 critical and its like, 🟠 warning and unknown words, 🔵 info, 🟢 resolved, ⚪ no longer
     reported.
     """
     if status == "resolved":
@@ -60,13 +60,13 @@ def mark(status: str, severity: str) -> str:
 
 
 def color(sign: str) -> int:
-    """The colour that goes with a mark, as 0xRRGGBB."""
+    """The colour of a mark, as 0xRRGGBB."""
     return {"🔴": RED, "🟠": ORANGE, "🟢": GREEN, "⚪": GREY}.get(sign, BLUE)
 
 
 def summary(annotations: Mapping[str, str], name: str) -> str:
-    """What is wrong: the summary, else the description, else the message, else what other
-    annotations say, else the alert's name.
+    """What is wrong: the summary, else the description, else the message, else another annotation,
+    else the alert's name.
     """
     found = (annotations.get(key, "").strip() for key in ("summary", "description", "message"))
     return next((text for text in found if text), "") or _others(annotations) or name
@@ -78,9 +78,10 @@ def wrong(
     told: Sequence[str] = (),
     value: str = "value",
 ) -> Details:
-    """Of summary and description the one that says more: that has a figure, or names a value of
-    `told`. The other is left out when it adds no word to it and the alert's name. `value` is the
-    word before Prometheus' `VALUE`."""
+    """Of summary and description the one that says more: it has a figure, or names a value of
+    `told`. The other one is left out if it adds no word to that one and the alert's name. `value`
+    is the word before Prometheus' `VALUE`.
+    """
     first = _cleaned(annotations.get("summary", ""), labels, value)
     second = _cleaned(
         annotations.get("description", "") or annotations.get("message", ""), labels, value
@@ -104,8 +105,9 @@ def wrong(
 
 
 def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str = "value") -> str:
-    """The number that says how bad it is: Prometheus' `VALUE`, else the last one with a unit in
-    the description that no label has; empty when there is none."""
+    """The number that says how bad it is: Prometheus' `VALUE`, else the last number with a unit in
+    the description that no label contains; empty if there is none.
+    """
     if grafanas := annotations.get("__values__", ""):
         return f"{value} {grafanas.partition(',')[0].partition('=')[2]}"
     texts = [annotations.get(key, "")[:_SEEN] for key in ("description", "message", "summary")]
@@ -123,16 +125,16 @@ def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str
 
 
 def names(alerts: Iterable[AlertView], status: str) -> list[str]:
-    """The names of the alerts in that state, each once, in their order; an empty one for those that
-    have none.
+    """The names of the alerts in that state, each once, in their order; an empty name for those
+    without one.
     """
     found = (alert.labels.get("alertname", "") for alert in alerts if alert.status == status)
     return [one_line(name) for name in dict.fromkeys(found)]
 
 
 def severities(alerts: Iterable[AlertView]) -> list[tuple[str, int]]:
-    """How many alerts there are of each severity (for firing ones) or state, in the order in which
-    they come.
+    """How many alerts there are of each severity (firing ones) or state, in the order of their
+    occurrence.
     """
     counts: dict[str, int] = {}
     for alert in alerts:
@@ -146,7 +148,7 @@ def severities(alerts: Iterable[AlertView]) -> list[tuple[str, int]]:
 
 
 def _others(annotations: Mapping[str, str]) -> str:
-    """The annotations of the author's own names: titles and texts first, the others by name."""
+    """Annotations under names that the author chose: titles and texts first, the others by name."""
     found = [
         (name, text.strip())
         for name, text in sorted(annotations.items())
@@ -160,10 +162,10 @@ def _others(annotations: Mapping[str, str]) -> str:
 
 
 def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
-    """The text without dumps of Prometheus' templates and without what the head has."""
+    """The text without dumps of Prometheus' templates, and without what the head shows."""
     if len(text) > _SEEN:
         return text.strip()
-    # Few texts have one of these: to look for the word first is much faster.
+    # Few texts contain one of these; searching for the word first is much faster.
     if "LABEL" in text:
         text = _LABELS.sub("", text)
     if "VALUE" in text:
@@ -173,7 +175,7 @@ def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
         text = _INSTANCE.sub(lambda found: "" if found[1] in known else found[0], text)
     if "map[" in text:
         text = _MAP.sub("", text)
-    if "/" in text:  # a job is mostly called as its service: `of the checkout/checkout targets`
+    if "/" in text:  # most jobs are named like their service: `of the checkout/checkout targets`
         values = labels.values()
         text = _TWICE.sub(lambda found: found[1] if found[1] in values else found[0], text)
     lines = [line.rstrip() for line in text.strip().splitlines()]

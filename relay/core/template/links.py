@@ -17,7 +17,7 @@ _INSIDE = (".svc", ".local", ".localhost", ".localdomain")
 _LONGEST = 1500
 _MOST_NAMES, _MOST_LINKS = 20, 10
 _ADDRESS = re.compile(r"https?://[^\s<>\"'()\[\]{}|\\^`]*[^\s<>\"'()\[\]{}|\\^`.,;:!?]")
-# A text that reads as an address: with a scheme, or a host and a path.
+# A text that reads as an address: it has a scheme, or a host and a path.
 _HOST = re.compile(
     r"(?:[a-z]+://)?(?:[^/@\s]*@)?((?:[\w-]+\.)+[a-z]{2,}\.?)(?::\d+)?(?=[/?#]|$)", re.I
 )
@@ -29,18 +29,19 @@ _WORD = re.compile(r"\w{2,}")
 _PROSE_WORDS = 3
 _PERCENT = {number: quote(chr(number), safe="") for number in range(128)}
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
-# Labels whose values a restart or another scrape changes: a silence by one of them ends too early.
+# Labels whose values change with a restart or another scrape: a silence by one of them ends too
+# early.
 VOLATILE = frozenset({
     "pod", "pod_name", "container_id", "id", "uid", "instance", "endpoint", "prometheus",
     "prometheus_replica", "replica",
 })  # fmt: skip
-_REMEMBERED = 1024  # characters of an address that is judged once
-_LONGEST_SEEN = 65536  # a rewrite may make it shorter
+_REMEMBERED = 1024  # characters of an address whose result is remembered
+_LONGEST_SEEN = 65536  # characters; a rewrite may shorten it
 
 
 class Links(tuple[RichText, ...]):
-    """The links that work, ready to be joined; by name their addresses, empty where there is
-    none.
+    """The links that work from outside, ready to be joined, and the addresses by name, empty if
+    there is none.
     """
 
     runbook: str
@@ -56,7 +57,7 @@ class Links(tuple[RichText, ...]):
 
 
 def links(view: View, alerts: tuple[AlertView, ...], policy: Policy, reader: Reader) -> Links:
-    """The links of a card that shows `alerts`, after the policy's rewrites; a resolved one needs
+    """The links of a card that shows `alerts`, after the policy's rewrites. A resolved card needs
     no silence.
     """
     first = alerts[0] if alerts else None
@@ -74,9 +75,9 @@ def links(view: View, alerts: tuple[AlertView, ...], policy: Policy, reader: Rea
 
 
 def silence(view: View, ignores: Set[str] = frozenset()) -> str:
-    """Alertmanager's page for a new silence of every firing alert of the card by what they share
-    (its user interface, `#/silences/new`), without labels named in `ignores`; empty where that is
-    no more than a severity.
+    """Alertmanager's page for a new silence of every firing alert of the card, by the labels that
+    they share (its user interface, `#/silences/new`) without those in `ignores`; empty if they
+    share only a severity.
     """
     firing = [labels for alert in view.alerts for labels in alert.firing_labels]
     if not view.external_url or not firing:
@@ -111,8 +112,7 @@ def silence(view: View, ignores: Set[str] = frozenset()) -> str:
 
 
 def _silence(view: View, ignores: Set[str]) -> str:
-    """Grafana's own page where the payload has it, which silences one alert; else
-    Alertmanager's."""
+    """Grafana's own page, which silences one alert, if the payload has it; else Alertmanager's."""
     own = [alert.annotations.get("__silence_url__", "") for alert in view.alerts]
     if any(own):
         return own[0] if len(own) == 1 else ""
@@ -120,8 +120,9 @@ def _silence(view: View, ignores: Set[str]) -> str:
 
 
 def prose(annotation: str) -> str:
-    """A runbook that is text, or has text around its address; empty when it is no more than an
-    address, or a link with a word or two."""
+    """A runbook that is text or has text around its address; empty if it is just an address, or a
+    link with a word or two.
+    """
     seen = annotation[:_LONGEST_SEEN]
     beside = _ADDRESS.sub(" ", seen)
     is_link = beside != seen and len(_WORD.findall(beside)) < _PROSE_WORDS
@@ -129,12 +130,14 @@ def prose(annotation: str) -> str:
 
 
 def is_volatile(name: str) -> bool:
-    """The label's value ends with the process or scrape that it names, and not with the trouble."""
+    """Whether the label's value ends with the process or scrape that it names, and not with the
+    trouble.
+    """
     return name in VOLATILE or name.startswith("__")
 
 
 def linked(text: str, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText | str:
-    """The text, in which http(s) addresses that can be opened from outside are links."""
+    """The text, with the http(s) addresses that work from outside as links."""
     parts: list[RichText | str] = []
     position = 0
     for found in islice(_ADDRESS.finditer(text), _MOST_LINKS):
@@ -146,8 +149,9 @@ def linked(text: str, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText | str:
 
 
 def followed(rich: RichText, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText:
-    """The text of a value with those of its links that can be opened from outside, and with the
-    addresses in it as links. A link whose text is the address of another host is none."""
+    """The text of a value with those of its links that work from outside, and with the addresses in
+    it as links. A link whose text is the address of another host is no link.
+    """
     spans: list[Span] = []
     for span in rich.spans:
         if span.kind != "link":
@@ -164,7 +168,7 @@ def followed(rich: RichText, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText
 
 
 def _honest(span: Span, text: str) -> bool:
-    """The link's text is not an address of another host than the one that it leads to."""
+    """Whether the link's text is not the address of another host than the one it leads to."""
     shown = text[span.start : span.end].strip()
     named = _HOST.match(shown)
     host = (urlsplit(span.value).hostname or "").removeprefix("www.")
@@ -174,8 +178,8 @@ def _honest(span: Span, text: str) -> bool:
 
 
 def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
-    """The address as it can be opened from outside, after the first rewrite whose prefix it has;
-    empty if it cannot.
+    """The address in the form that works from outside, after the first rewrite whose prefix it has;
+    empty if it does not.
     """
     if len(url) > _REMEMBERED:
         return _outside(url, rewrites) if len(url) <= _LONGEST_SEEN else ""
@@ -199,7 +203,8 @@ def _outside(url: str, rewrites: tuple[LinkRewrite, ...]) -> str:
 
 def inside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
     """The scheme and host of an address that is left out because its host has no dot or works only
-    inside; empty for any other."""
+    inside; empty for any other address.
+    """
     parts = url[:_LONGEST].split("/", 3)
     if parts[0] not in ("http:", "https:") or len(parts) < 3 or outside(url, rewrites):
         return ""
@@ -208,15 +213,15 @@ def inside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
 
 
 def rewrite_hint(address: str) -> str:
-    """The `link_rewrites` to paste for an address that is left out."""
+    """The `link_rewrites` entry to paste for an address that is left out."""
     host = (urlsplit(address).hostname or "").partition(".")[0]
     return f"link_rewrites: [{{match: '{address}', replace: 'https://{host}.example.org'}}]"
 
 
 @lru_cache(maxsize=1024)
 def _reachable(host: str) -> bool:
-    """Telegram drops links whose host has no dot and is not an IPv6 address
-    (td/telegram/LinkManager.cpp).
+    """Whether Telegram keeps a link to the host: it drops those whose host has no dot and is not an
+    IPv6 address (td/telegram/LinkManager.cpp).
     """
     try:
         known = ip_address(host)
@@ -233,20 +238,20 @@ def _annotation(view: View, first: AlertView | None, *names: str) -> str:
 
 
 def target(view: View) -> str:
-    """The address that a probe asked, where all alerts have the same."""
+    """The probed address, if it is the same for all alerts."""
     found = (view.common_labels.get(name, "") for name in ("instance", "target", "url"))
     return next((url for url in found if url.startswith(("http://", "https://"))), "")
 
 
 def _in_address(text: str) -> str:
-    """Percent-encoded but for letters, digits and `_.-~`, as `urllib.parse.quote`."""
+    """Percent-encoded except letters, digits and `_.-~`, as `urllib.parse.quote` does it."""
     if text.isascii():
         return text.translate(_PERCENT)
     return quote(text, safe="", errors="replace")
 
 
 def _literal(value: str) -> str:
-    """The value as a regular expression of RE2 that matches it alone."""
+    """A regular expression (RE2) that matches only the value."""
     return _META.sub(r"\\\g<0>", value)
 
 

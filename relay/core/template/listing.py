@@ -1,4 +1,4 @@
-"""The whole list: a text file with every alert of a card, for a chat whose message cannot hold them
+"""The whole list: a text file with every alert of a card, for a chat whose message cannot show them
 all.
 """
 
@@ -23,8 +23,8 @@ _MOMENT = "2006-01-02 15:04:05 MST"  # a Go layout, as in templates
 def owe_document(
     card: Card, step: Step, counted: Sequence[str], policy: Policy, now: float
 ) -> Card:
-    """The card after `step` showed it: it owes the whole list, once a round, when alerts were only
-    `counted`.
+    """The card after `step` showed it. If alerts were only `counted`, it owes the whole list, once
+    a round.
     """
     if policy.overflow != "document" or card.listed or not counted or isinstance(step, Reply):
         return card

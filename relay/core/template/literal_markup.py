@@ -1,5 +1,5 @@
-"""Markup in a template that will not be read as such: it is of another markup than the template's,
-or it stands within an expression, where all is text.
+"""Markup in a template that will be shown as text: it belongs to another markup than the
+template's, or it is in an expression, whose value is always text.
 """
 
 import re
@@ -26,7 +26,9 @@ _TITLES: dict[MarkupName, str] = {
 def literal_markup(
     name: str, source: str, tree: nodes.Template, markup: MarkupName
 ) -> Iterator[TemplateFault]:
-    """A warning for the first piece of another markup, and one for the first in an expression."""
+    """A warning for the first piece of another markup, and one for the first piece in an
+    expression.
+    """
     found = _foreign(source, markup)
     if found:
         line = source.count("\n", 0, found.start()) + 1
@@ -45,8 +47,9 @@ def literal_markup(
 
 
 def _foreign(source: str, markup: MarkupName) -> re.Match[str] | None:
-    """The first piece of a markup that the template is not written in. What Jinja writes counts as
-    a word, its statements and comments as nothing; places stay."""
+    """The first piece of a markup that the template is not written in. Jinja's output counts as a
+    word, its statements and comments as nothing; positions are kept.
+    """
     text = _JINJA.sub(lambda found: ("x" if found[0][1] == "{" else " ") * len(found[0]), source)
     patterns = [_TAG] if markup != "html" else []
     patterns += [_MARKDOWN] if markup in ("html", "none") else []
@@ -68,7 +71,7 @@ def _advice(piece: str, markup: MarkupName) -> str:
 
 
 def _printed(tree: nodes.Template) -> Iterator[nodes.Const]:
-    """The texts that expressions print or keep, without those that are arguments."""
+    """The texts that expressions print or assign, without those that are arguments."""
     waiting: list[nodes.Node] = [
         each for output in tree.find_all(nodes.Output) for each in output.nodes
     ]

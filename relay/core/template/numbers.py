@@ -10,7 +10,7 @@ _BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 
 
 def number(value: object) -> float:
-    """The number that a text, or a number, is. Raises ValueError."""
+    """The number that a text, or a number, stands for. Raises ValueError."""
     return float(value) if isinstance(value, (int, float)) else float(text(value))
 
 

@@ -11,18 +11,18 @@ from relay.core.template import labels_shown as telling
 from relay.core.text.richtext import RichText, concat, join, styled
 from relay.core.text.times import Duration, Printable, Reader, Time
 
-_MOST_LINES = 10  # of a list that are in view
+_MOST_LINES = 10  # lines of a list that are in view
 
 
 class Labels(Printable):
-    """Labels or annotations, by attribute or item; one that is not there is an empty text, as in
+    """Labels or annotations, by attribute or item. A missing one is an empty text, as in
     Alertmanager.
     """
 
     __slots__ = ("_of",)
 
     def __init__(self, of: Mapping[str, str]) -> None:
-        """Over the labels as they came."""
+        """Holds the labels in the order of the payload."""
         self._of = of
 
     def __getattr__(self, name: str) -> str:
@@ -44,7 +44,7 @@ class Labels(Printable):
         return iter(self._of)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of labels."""
         return len(self._of)
 
     def rich(self) -> RichText:
@@ -60,7 +60,7 @@ class Labels(Printable):
         return sorted(self._of.items(), key=lambda item: (item[0] != "alertname", item[0]))
 
     def without(self, *names: str) -> "Labels":
-        """Those of other names."""
+        """The labels without those of the given names."""
         return Labels({name: value for name, value in self._of.items() if name not in names})
 
     @property
@@ -79,7 +79,7 @@ class Labels(Printable):
         return [value for _, value in self.items()]
 
     def Remove(self, names: Iterable[str]) -> "Labels":  # noqa: N802 - Alertmanager's name
-        """Those of other names."""
+        """The labels without those of the given names."""
         return self.without(*names)
 
 
@@ -91,9 +91,9 @@ class Pair(Struct, frozen=True):
 
 
 class AlertFacts(Struct, frozen=True):
-    """What a card knows of one of its alerts: in what it differs from the others, what is wrong
-    with it, what the card's head `said`, whether names are `mixed` and its `link` then, whether
-    its own figure stands in its line. `terse`: its line has room for no more than who is ill.
+    """What a card knows about one of its alerts: the values in which it differs from the others,
+    what is wrong with it, what the card's head `said`, whether names are `mixed` and then its
+    `link`, and whether its line has its own figure. `terse`: its line has room only for who is ill.
     """
 
     subject: Subject
@@ -111,7 +111,7 @@ class Alert:
     def __init__(
         self, view: AlertView, facts: "AlertFacts", reader: Reader, *, brief: bool = False
     ) -> None:
-        """`facts` is what its card knows of it; `brief` asks for one short line."""
+        """`facts` is what its card knows about it; `brief` asks for one short line."""
         self._view, self._facts, self._reader = view, facts, reader
         self.brief = brief
 
@@ -142,12 +142,12 @@ class Alert:
 
     @property
     def generator_url(self) -> str:
-        """The page of its expression."""
+        """The page of its expression in Prometheus."""
         return self._view.generator_url
 
     @property
     def fingerprint(self) -> str:
-        """Alertmanager's number for its labels."""
+        """Alertmanager's hash of its labels."""
         return self._view.given or self._view.fingerprint
 
     Status, Labels, Annotations, StartsAt, EndsAt = status, labels, annotations, starts_at, ends_at
@@ -163,7 +163,7 @@ class Alert:
 
     @cached_property
     def severity(self) -> str:
-        """Its `severity` label; a very long one without its middle."""
+        """Its `severity` label; a very long one is shortened in the middle."""
         return severity_word(self._view.labels.get("severity", ""))
 
     @property
@@ -178,7 +178,7 @@ class Alert:
 
     @cached_property
     def detail(self) -> str:
-        """Its summary, where the card's head does not say the same."""
+        """Its summary, if the card's head does not say the same."""
         summary = self.summary
         return "" if summary in (self._facts.said, self.name) else telling.one_line(summary)
 
@@ -189,20 +189,21 @@ class Alert:
 
     @property
     def differing(self) -> list[str]:
-        """The label values in which it differs from its group, the most telling first; of an alert
-        alone, those that say who and what is ill.
+        """The label values in which it differs from its group, the most telling first; for a single
+        alert those that say who and what is ill.
         """
         return list(self._facts.subject.values)
 
     @cached_property
     def label(self) -> str:
-        """What it is called within its group: the values in which it differs, else its name."""
+        """Its name within its group: the values in which it differs, else its alert name."""
         return " ".join(self.differing) or self.name
 
     @cached_property
     def line(self) -> RichText:
-        """What it is called within its group, as a line has it: its own name where names differ
-        (a link to its graph), who is ill, the rest, and its figure."""
+        """Its line within its group: its own name if names differ (a link to its graph), who is
+        ill, the rest, and its figure.
+        """
         subject = self._facts.subject
         parts: list[RichText | str] = []
         if self._facts.mixed or not subject.values:
@@ -219,17 +220,17 @@ class Alert:
 
     @property
     def joined(self) -> bool:
-        """It is new since the card was last shown."""
+        """Whether it is new since the card was last shown."""
         return self._view.joined
 
     @property
     def returned(self) -> bool:
-        """It is reported again after it was not."""
+        """Whether it is reported again after it was not."""
         return self._view.returned
 
     @property
     def was(self) -> str:
-        """The severity that it had before it rose; or empty."""
+        """The severity before it rose; or empty."""
         return severity_word(self._view.was)
 
     @cached_property
@@ -251,12 +252,12 @@ class Alert:
 
     @property
     def age(self) -> Duration:
-        """How long it has fired, or did."""
+        """How long it has fired, or had fired when it ended."""
         return self._reader.age(self._view.starts_at, self._view.ends_at)
 
 
 class Alerts(tuple[Alert, ...]):
-    """The alerts that are told, most urgent first; `more` others are not."""
+    """The shown alerts, the most urgent first; `more` others are not shown."""
 
     more: int = 0
 
@@ -279,12 +280,12 @@ class Alerts(tuple[Alert, ...]):
 
     @property
     def in_view(self) -> list[Alert]:
-        """The first of them, about ten lines: a screen holds no more."""
+        """The first of them, about ten lines, which is what a screen holds."""
         return list(self[: self._seen()])
 
     @property
     def folded(self) -> list[Alert]:
-        """The others, for a quote that opens on a tap."""
+        """The others, for a quote that expands on a tap."""
         return list(self[self._seen() :])
 
     def _seen(self) -> int:
@@ -300,13 +301,13 @@ class Alerts(tuple[Alert, ...]):
 
 
 class Hidden(int):
-    """How many alerts are not told; `by_severity` says of what kind, such as `25 warning`."""
+    """How many alerts are not shown; `by_severity` says of what kind, such as `25 warning`."""
 
     by_severity: list[str]
 
 
 class Counts(Struct, frozen=True):
-    """How many alerts the card has, told or not."""
+    """How many alerts the card has, shown or not."""
 
     firing: int
     resolved: int

@@ -1,4 +1,4 @@
-"""Drawing: the parts of a compiled template become a message."""
+"""Drawing: runs the parts of a compiled template and makes the message."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,9 @@ class TemplateError(ValueError):
 
 
 class Part(NamedTuple):
-    """One block, compiled. `uses` are the names it mentions, `source` is the file it stands in."""
+    """One compiled block. `uses` are the names it mentions, `source` is the file that
+    contains it.
+    """
 
     name: str
     file: str
@@ -41,7 +43,7 @@ class Part(NamedTuple):
 
 
 def draw(parts: Mapping[str, Part], scene: TemplateContext, context_shape: ContextShape) -> Message:
-    """The card in that shape. Raises TemplateError."""
+    """The card in that shape, made from the parts. Raises TemplateError."""
     names = scene.names(context_shape, _used(parts))
     title = _written(parts, "title", scene, names, context_shape)
     url = next((span.value for span in title.spans if span.kind == "link"), "")
@@ -115,7 +117,7 @@ def _run(
 
 
 def _used(parts: Mapping[str, Part]) -> frozenset[str]:
-    """The names that the blocks mention, and those that an honest card asks for."""
+    """The names that the blocks mention, and those that the notes of a card need."""
     return _ALWAYS.union(*(part.uses for part in parts.values()))
 
 
@@ -126,7 +128,7 @@ def _said(error: Exception) -> str:
 
 
 def _line(trace: TracebackType | None, part: Part) -> int:
-    """The line of the template that was running."""
+    """The line of the template at which it failed."""
     line = 1
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == part.file:
@@ -136,7 +138,7 @@ def _line(trace: TracebackType | None, part: Part) -> int:
 
 
 def _place(source: str, output: str, offset: int) -> int:
-    """The line of the source that has the words around this place of the output."""
+    """The line of the source with the words around this position of the output."""
     start = max(output.rfind(mark, 0, offset) for mark in ("\n", CLOSE)) + 1
     rest = re.split(f"[\n{OPEN}]", output[offset : offset + 20], maxsplit=1)[0]
     for words in (output[start:offset] + rest, rest, output[start:offset]):
@@ -147,8 +149,8 @@ def _place(source: str, output: str, offset: int) -> int:
 
 
 def _honest(part: Part, body: RichText, names: Mapping[str, object]) -> RichText:
-    """The card with what its template does not tell by itself: how many are hidden, that it is
-    late, and the like.
+    """The card, with the notes that its template does not show itself: how many alerts are hidden,
+    that it is late, and the like.
     """
     lines = [body]
     if (
@@ -169,8 +171,8 @@ def _fields(
     names: Mapping[str, object],
     context_shape: ContextShape,
 ) -> tuple[Field, ...]:
-    """Each line `Name: value` of the block is a field; a value that is put in may have several
-    lines of its own.
+    """Each line `Name: value` of the block is a field. A value that is put in may have several
+    lines.
     """
     if "fields" not in parts:
         return ()

@@ -1,4 +1,4 @@
-"""The built-in text without a template: what goes out when the template of a receiver failed."""
+"""The built-in text without a template: it is sent when the template of a receiver failed."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,14 +11,14 @@ from relay.core.text.message import Form, Message
 from relay.core.text.richtext import RichText, concat, join, shorten
 
 _MOST_WHY = 200
-_MOST_LABELLED = 10  # alerts of a card: with more of them, labels would hide who is ill
+_MOST_LABELLED = 10  # alerts of a card; with more of them, labels would hide who is ill
 _NAMES = frozenset({"mark", "state", "name", "count", "subject_plain", "more"})
-_SEEN = 4  # times the limit: white space may fall away
+_SEEN = 4  # times the limit; white space may be dropped
 
 
 def plain(scene: TemplateContext, template: str, why: str, form: Form) -> Fitted:
-    """Name, state, severity, subject, summary, times, links and labels with no other style than
-    links, and why the template is not used (may be empty).
+    """Name, state, severity, subject, summary, times, links and labels without any style but links,
+    and why the template is not used (may be empty).
     """
     failure = (
         scene.reader.say("failed", template=template, why=telling.one_line(why)[:_MOST_WHY]).text
@@ -59,7 +59,7 @@ def _head(names: Mapping[str, object]) -> str:
 
 
 def _times(scene: TemplateContext) -> RichText:
-    """Since when the alerts fire, or when they did."""
+    """Since when the alerts fire, or when they ended."""
     view, reader = scene.view, scene.reader
     if view.status == "firing":
         return reader.since(view.since)
@@ -71,8 +71,9 @@ def _times(scene: TemplateContext) -> RichText:
 
 
 def _alert(scene: TemplateContext, alert: AlertView, limit: int, *, in_full: bool) -> Iterator[str]:
-    """A line of an alert among others: mark, name, what it differs in, what is wrong with it; in
-    full, the labels that it does not share with all of them."""
+    """The line of an alert among others: mark, name, the values in which it differs, what is wrong
+    with it; in full also the labels that it does not share with all of them.
+    """
     summary = telling.summary(alert.annotations, "")
     name = alert.labels.get("alertname") or scene.reader.say("unnamed").text
     who = scene.subject_of(alert).telling
@@ -86,20 +87,20 @@ def _alert(scene: TemplateContext, alert: AlertView, limit: int, *, in_full: boo
 
 
 def _labels(labels: Mapping[str, str], limit: int) -> list[str]:
-    """A label a line, those that say who is ill first."""
+    """One label a line, those that say who is ill first."""
     ordered = sorted(labels.items(), key=lambda item: (tier(item[0]), item[0]))
     return [_shortened(f"{name}={value}", limit) for name, value in ordered if name != "alertname"]
 
 
 def _shortened(line: str, limit: int) -> str:
-    """The beginning of the line; of a long one no more is looked at."""
+    """The beginning of the line. No more of a long one is read."""
     seen = telling.one_line(line[: _SEEN * limit])
     text = f"{seen} …" if len(line) > _SEEN * limit and len(seen) < limit else seen
     return shorten(RichText(text), limit, lambda part: len(part.text)).text
 
 
 def _squeezed(scene: TemplateContext, form: Form) -> Fitted:
-    """Mark, state, name and count in as few characters as it takes."""
+    """Mark, state, name and count in as few characters as possible."""
     names = scene.names(ContextShape(0, 0, 0), _NAMES)
     text = RichText(" ".join(_rich(names[key]).text for key in ("mark", "state", "name", "more")))
     limit = len(text.text)

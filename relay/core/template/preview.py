@@ -13,14 +13,14 @@ from relay.core.routing.matcher import Matcher, matches
 from relay.core.template.build_view import build_view
 
 STEP = Post(silent=False)
-"""The call that a preview stands for: the first message of a card."""
+"""The call of a preview: the first message of a card."""
 
 
 def views(
     parts: Sequence[Notification], policy: Policy, when: tuple[Matcher, ...], now: float
 ) -> Iterator[View]:
-    """What a chat with this policy, which takes the alerts that match `when`, would show of the
-    parts of one payload at `now` (Unix seconds): one view for each card.
+    """The cards that a chat with this policy, which accepts the alerts that match `when`, would
+    show for the parts of one payload at `now` (Unix seconds): one view each.
     """
     alerts = [alert for part in parts for alert in part.alerts if matches(when, alert.labels)]
     cards = (

@@ -1,5 +1,5 @@
-"""Sample views: templates are checked with them at load, and `template render` shows them without a
-payload.
+"""Sample views. Templates are checked with them at load, and `template render` shows them if no
+payload is given.
 """
 
 from relay.core.alert import Labels
@@ -31,7 +31,7 @@ def alert(
     *,
     joined: bool = False,
 ) -> AlertView:
-    """An alert that fired `at` minutes after noon, and ended `lasted` minutes later unless it
+    """An alert that began `at` minutes after noon, and ended `lasted` minutes later unless it
     fires.
     """
     starts = NOON + at * _MINUTE
@@ -49,7 +49,7 @@ def alert(
 
 
 def hash_of(labels: Labels) -> int:
-    """A number for labels that is the same in every run."""
+    """A hash of labels that is the same in every run."""
     number = 14695981039346656037
     for byte in repr(sorted(labels.items())).encode("utf-8", "replace"):
         number = (number ^ byte) * 1099511628211 % (1 << 64)
@@ -66,7 +66,7 @@ def view(
     rounds: tuple[Round, ...] = (),
     about: tuple[AlertView, ...] = (),
 ) -> View:
-    """The view of a card with these alerts, `now` minutes after noon."""
+    """The view of a card with these alerts, at `now` minutes after noon."""
     group = _HEAD if group is None else group
     statuses = {alert.status for alert in alerts}
     return View(

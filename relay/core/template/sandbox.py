@@ -1,5 +1,5 @@
-"""The sandbox in which templates run: values apart from markup, names strict, and every step
-counted.
+"""The sandbox in which templates run: values are kept apart from markup, names are strict, and
+every step is counted.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,13 +21,13 @@ from relay.core.template import cost as price
 from relay.core.text.richtext import RichText, clean, concat, placeholder, shorten
 from relay.core.text.times import Printable, Reader
 
-MAX_STEPS = 50_000  # loop turns, calls, filters and output, weighed by the size of what they handle
-MAX_TEXT = 8 << 20  # characters in one computed text: some values of 1 MiB each
+MAX_STEPS = 50_000  # loop turns, calls, filters and output, weighted by the size of their values
+MAX_TEXT = 8 << 20  # characters in one computed text: several values of 1 MiB each
 MAX_ITEMS = 1 << 20  # items in one computed list
 MAX_RANGE = 1_000
 _MAX_BITS = 128
 _PATTERN = 500  # steps for a regular expression
-_BODY = 256  # characters and operations of a loop or a macro, for a step
+_BODY = 256  # characters and operations of a loop or a macro, per step
 RUN = "_run"
 TESTS = frozenset(
     {"defined", "undefined", "none", "string", "number", "mapping", "sequence", "iterable", "odd",
@@ -37,7 +37,7 @@ TESTS = frozenset(
      "==", "!=", "<", "<=", ">", ">="}
 )  # fmt: skip
 
-# Filters that do not pay by what they are given: these take a text apart, those only put together.
+# Filters that do not pay for their arguments: some read a text by character, others only join.
 _PAYING: dict[str, Callable[[object], int]] = {
     **dict.fromkeys(
         ("first", "last", "list", "sort", "unique", "reverse", "map", "select", "reject",
@@ -74,14 +74,14 @@ class TooCostlyError(RuntimeError):
 
 
 class Run:
-    """One rendering: the values its output will hold, the characters of the longest of them before
-    it was shortened, and how much work is left.
+    """One rendering: the values in its output, the length in characters of the longest of them
+    before it was shortened, and the steps that are left.
     """
 
     __slots__ = ("_left", "_patterns", "limit", "longest", "reader", "rewrites", "values")
 
     def __init__(self, reader: Reader, limit: int, rewrites: tuple[LinkRewrite, ...]) -> None:
-        """Values longer than `limit` characters are shortened; links are rewritten."""
+        """Shortens values of more than `limit` characters, and rewrites links."""
         self.rewrites = rewrites
         self.reader = reader
         self.limit = limit
@@ -91,20 +91,20 @@ class Run:
         self._patterns: set[str] = set()
 
     def charge(self, steps: int) -> None:
-        """Take steps from what is left. Raises TooCostlyError."""
+        """Takes steps from those that are left. Raises TooCostlyError."""
         self._left -= steps
         if self._left < 0:
             raise TooCostlyError(f"it takes more than {MAX_STEPS} steps: loop over less")
 
     def learn(self, pattern: str) -> None:
-        """Pay for a regular expression, once. Raises TooCostlyError."""
+        """Pays for a regular expression, once. Raises TooCostlyError."""
         if pattern not in self._patterns:
             self._patterns.add(pattern)
             self.charge(_PATTERN)
 
     def keep(self, value: object) -> Markup:
-        """Put a printed value aside, shortened to the limit with its length stated; its placeholder
-        in the output.
+        """Keeps a printed value, shortened to the limit with its length stated, and returns its
+        placeholder in the output.
         """
         text = self.fitted(value)
         self.charge(1 + price.made(text))
@@ -112,8 +112,8 @@ class Run:
         return Markup(placeholder(len(self.values) - 1))  # noqa: S704 - digits between two noncharacters
 
     def fitted(self, value: object) -> RichText | str:
-        """What the value prints as, shortened to the limit. Of a long text only the part that is
-        left is looked at.
+        """The printed form of the value, shortened to the limit. Of a long text only the kept part
+        is read.
         """
         if type(value) is str and len(value) <= self.limit and value.isprintable():
             self.longest = max(self.longest, len(value))
@@ -149,18 +149,18 @@ def shown(value: object) -> RichText | str:
         return str(value)
     name = type(value).__name__.lower()
     raise TypeError(
-        f"{name} cannot be printed as it is: name what of it, or write | join(', ') or | toJson"
+        f"{name} cannot be printed as it is: name a part of it, or write | join(', ') or | toJson"
     )
 
 
 def text(value: object) -> str:
-    """The characters of anything that can be printed."""
+    """The characters of any value that can be printed."""
     found = shown(value)
     return found if isinstance(found, str) else found.text
 
 
 class Missing(StrictUndefined):
-    """A name that does not exist: every use fails and lists the names that do."""
+    """A name that does not exist. Every use fails with a list of the names that do."""
 
     @property
     def _undefined_message(self) -> str:
@@ -179,8 +179,8 @@ class Missing(StrictUndefined):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence that names what was probably meant, or all there is; empty if there is
-    nothing.
+    """The end of a sentence that names the nearest known name, or all of them; empty if there are
+    none.
     """
     known = list(known)
     close = get_close_matches(name, known, 1, 0.6)
@@ -191,35 +191,35 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 @pass_context
 def _finalize(context: Context, value: object) -> Markup:
-    """Only what a macro printed has passed here before: it stays as it is, but for line breaks at
+    """Only the output of a macro was finalized before: it stays as it is, except for line breaks at
     its ends.
     """
     return value.strip("\n") if type(value) is Markup else run_of(context).keep(value)
 
 
 def run_of(context: Context) -> Run:
-    """The rendering that a context belongs to."""
+    """The rendering to which a context belongs."""
     run = context.parent[RUN]
     assert isinstance(run, Run)  # noqa: S101 - put there by `template`, under a name that templates cannot write
     return run
 
 
 class Namespace(jinja.Namespace):
-    """What `namespace()` makes; what it holds stands in no message."""
+    """The object that `namespace()` makes. It cannot be printed."""
 
     def __repr__(self) -> str:
         return "namespace"
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja with our names alone, where output is placeholders and operations have a price."""
+    """Jinja with only our names; output becomes placeholders, and operations have a price."""
 
     intercepted_binops = frozenset({"+", "*", "%", "**"})
 
     def __init__(
         self, filters: Mapping[str, Callable[..., Any]], functions: Mapping[str, object]
     ) -> None:
-        """With these filters and global functions, and no others."""
+        """An environment with these filters and global functions, and no others."""
         super().__init__(
             trim_blocks=True,
             lstrip_blocks=True,
@@ -244,14 +244,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.tests = {name: _looking(test) for name, test in self.tests.items() if name in TESTS}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """As Jinja's, without asking anew what is known of a type and a name."""
+        """Jinja's `getattr`, with the result for a type and a name remembered."""
         if _sees(obj, attribute):
             with suppress(AttributeError):
                 return getattr(obj, attribute)
         return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Of the built-in types only what is listed; of our own all that is public."""
+        """Whether the attribute is listed, for built-in types, or public, for our own."""
         if _sees(obj, attr):
             return True
         if attr.startswith("_") or type(obj) in _METHODS:
@@ -259,20 +259,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().is_safe_attribute(obj, attr, value)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """Jinja would write out an argument of any kind and size to look for an attribute of that
-        name.
+        """Looks an item up. Jinja would print an argument of any kind and size to look for an
+        attribute of that name.
         """
         if not isinstance(argument, (str, int, float, Undefined)):
             raise TypeError(f"an item has a text or a number, no {type(argument).__name__.lower()}")
         return super().getitem(obj, argument)
 
     def wrap_str_format(self, value: Any) -> None:
-        """Jinja would let `str.format` through; its widths have no bound, so it is an attribute
-        like any other here.
+        """Treats `str.format` as any other attribute. Jinja would allow it, and its widths have no
+        bound.
         """
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Every call costs a step, and a computed text has a largest size."""
+        """Makes a call at the price of a step. A computed text has a maximum size."""
         run = run_of(context)
         run.charge(price.called(obj, args, kwargs))
         result = _bounded(super().call(context, obj, *args, **kwargs))
@@ -280,7 +280,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return result
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Operators that can make much out of little."""
+        """Bounds the operators that can make much from little."""
         run = run_of(context)
         run.charge(1)
         if operator in "**%":
@@ -301,7 +301,7 @@ def _sees(obj: object, attribute: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _may_see(kind: type, attribute: str) -> bool:
-    """Of the built-in types only what is listed; of our own all that is public."""
+    """Whether the attribute is listed, for built-in types, or public, for our own."""
     if attribute.startswith("_"):
         return False
     if kind in _METHODS:
@@ -311,7 +311,7 @@ def _may_see(kind: type, attribute: str) -> bool:
 
 def _check_numbers(operator: str, left: object, right: object) -> None:
     if not isinstance(left, (int, float)) or not isinstance(right, (int, float)):
-        raise TypeError(f"{operator} is for numbers: put texts together with ~")
+        raise TypeError(f"{operator} is for numbers: join texts with ~")
 
 
 def _bounded(value: Any) -> Any:
@@ -325,8 +325,8 @@ def _bounded(value: Any) -> Any:
 
 
 def _charged(function: Callable[..., Any], paying: Callable[[object], int]) -> Callable[..., Any]:
-    """The filter, `paying` for the size of what it is given. It gets the context first if it wants
-    that.
+    """The filter, `paying` for the size of its arguments. It gets the context first if it asks for
+    it.
     """
     wants = getattr(function, "jinja_pass_arg", None)
 
@@ -350,7 +350,9 @@ def _charged(function: Callable[..., Any], paying: Callable[[object], int]) -> C
 
 @pass_context
 def _turns(context: Context, values: Iterable[Any], body: int) -> list[Any]:
-    """What a loop goes over, at the price of its turns, each of which prints and does that much."""
+    """The values of a loop, at the price of its turns, each of which prints and computes as much as
+    `body`.
+    """
     turns = list(islice(values, MAX_STEPS))
     run_of(context).charge(1 + len(turns) * (1 + body // _BODY))
     return turns
@@ -358,7 +360,7 @@ def _turns(context: Context, values: Iterable[Any], body: int) -> list[Any]:
 
 @pass_context
 def _entered(context: Context, body: int) -> int:
-    """The price of a macro that prints and does that much."""
+    """`body`, which is what a macro prints and computes, at its price."""
     run_of(context).charge(body // _BODY)
     return body
 
@@ -372,20 +374,20 @@ def _look(context: Context, value: Any) -> Any:
 
 @pass_context
 def _same(context: Context, value: Any) -> Any:
-    """The value, at the price of seeing whether it is another one."""
+    """The value, at the price of comparing it for equality."""
     run_of(context).charge(price.same(value))
     return value
 
 
 @pass_context
 def _made(context: Context, value: Any) -> Any:
-    """The value, at the price of having made it."""
+    """The value, at the price of making it."""
     run_of(context).charge(price.made(value))
     return value
 
 
 def _looking(test: Any) -> Callable[..., Any]:
-    """The test, paying for what it compares."""
+    """The test, at the price of its comparison."""
 
     @pass_context
     def looking(context: Context, *values: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The syntax that a template may use: an allow-list over Jinja's syntax tree, checked before
+"""The syntax that a template may use: an allow-list of nodes of Jinja's syntax tree, checked before
 compiling.
 """
 
@@ -16,7 +16,7 @@ from relay.core.text.richtext import CLOSE, OPEN
 
 MAX_SOURCE = 1 << 16
 
-_PAID = "_paid"  # where a macro puts its price: no template can write the name
+_PAID = "_paid"  # the name for a macro's price; no template can write it
 _ADVICE: dict[type[nodes.Node], str] = {
     nodes.Pow: "** is not available: write the number itself",
     nodes.AssignBlock: (
@@ -31,20 +31,20 @@ _ADVICE: dict[type[nodes.Node], str] = {
     nodes.Extends: (
         "{% extends %} is not available: blocks that are left out have the built-in default"
     ),
-    nodes.Scope: "{% autoescape %} is not available: values are escaped by themselves",
+    nodes.Scope: "{% autoescape %} is not available: values are escaped automatically",
 }
 _FILTER_ADVICE = {
-    "safe": "values are escaped by themselves; for a style write | bold, | code or link(text, url)",
-    "escape": "values are escaped by themselves: leave it out",
-    "e": "values are escaped by themselves: leave it out",
+    "safe": "values are escaped automatically; for a style write | bold, | code or link(text, url)",
+    "escape": "values are escaped automatically: leave it out",
+    "e": "values are escaped automatically: leave it out",
     "attr": "write alert.name or labels['name']",
-    "format": "put texts together with ~, round numbers with | round(2)",
+    "format": "join texts with ~, round numbers with | round(2)",
     "center": "chats have proportional letters: leave it out",
     "indent": "leave it out",
-    "wordwrap": "chats wrap lines by themselves: leave it out",
+    "wordwrap": "chats wrap lines: leave it out",
 }
-# Go's, as Alertmanager's own templates are written: a keyword, a variable, or a field, which begins
-# with a capital.
+# Go's syntax, in which Alertmanager's own templates are written: a keyword, a variable, or a field,
+# which begins with a capital.
 _GO = re.compile(
     r"\{\{-?\s*(?:(?P<word>\$|(?:range|if|else|end|with|define|template|block)(?!\w))"
     r"|(?:\(|\w+\s+)*\.(?P<field>[A-Z]\w*(?:\.\w+)*))"
@@ -137,8 +137,8 @@ def _dotted(node: nodes.Node) -> Finding | None:
 
 
 def go(source: str) -> Iterator[tuple[int, str]]:
-    """Where Go's template language stands in a source that is not Jinja2, and what to write in its
-    place.
+    """The places of Go's template language in a source that is not valid Jinja2, and what to write
+    instead.
     """
     for found in _GO.finditer(source):
         word, field = found["word"], found["field"]
@@ -167,7 +167,7 @@ def _named(field: str) -> str:
 
 
 def _walk(tree: nodes.Node) -> Iterator[nodes.Node]:
-    """Every node but what is inside a refused one: one finding for it is enough."""
+    """Every node except those inside a refused one, for which one finding is enough."""
     waiting: list[nodes.Node] = [tree]
     while waiting:
         node = waiting.pop()
@@ -200,7 +200,7 @@ def _refused(node: nodes.Node) -> Finding | None:
         return Finding(node.lineno, "U+FDD0 and U+FDD1 are not characters: remove them")
     if isinstance(node, (nodes.Mul, nodes.Mod)) and (_textual(node.left) or _textual(node.right)):
         return Finding(
-            node.lineno, f"{node.operator} is for numbers: put texts together with ~", node.operator
+            node.lineno, f"{node.operator} is for numbers: join texts with ~", node.operator
         )
     if isinstance(node, nodes.Call) and _long_range(node):
         return Finding(
@@ -252,7 +252,7 @@ def _unknown(node: nodes.Node, names: Collection[str], filters: Collection[str])
 
 
 def _meant(name: str, names: Collection[str]) -> str:
-    """The nearest name, or the attribute of an alert that was meant; else all names."""
+    """The nearest name, or the attribute of an alert that was probably meant; else all names."""
     ours = sorted(known for known in names if known[:1].islower())
     attributes = [known for known in dir(Alert) if known[:1].islower()]
     close = get_close_matches(name, [*names, *attributes], 1)
@@ -264,8 +264,8 @@ def _meant(name: str, names: Collection[str]) -> str:
 def _macro_misuse(
     node: nodes.Node, macros: Collection[str], printed: Collection[int]
 ) -> Finding | None:
-    """What a macro prints is markup already, so it may only be printed; then a value can never come
-    to the markup.
+    """Misuse of a macro. Its output is markup already, so it may only be printed: otherwise a value
+    could become markup.
     """
     for child in node.iter_child_nodes():
         if not (isinstance(child, nodes.Name) and child.ctx == "load" and child.name in macros):
@@ -278,15 +278,15 @@ def _macro_misuse(
 
 
 def _misplaced(tree: nodes.Template) -> Iterator[Finding]:
-    """Blocks that are unknown or inside something, text outside of blocks, macros that call one
-    another in a circle.
+    """Unknown or nested blocks, text outside blocks, and macros that call each other in a
+    circle.
     """
     top = [node for node in tree.body if isinstance(node, nodes.Block)]
     for block in tree.find_all(nodes.Block):
         if all(block is not node for node in top):
             yield Finding(
                 block.lineno,
-                f"block {block.name!r} stands inside something else: blocks stand side by side",
+                f"block {block.name!r} is inside something else: blocks cannot be nested",
                 block.name,
             )
         elif block.name not in BLOCKS:
@@ -328,13 +328,14 @@ def _stray(tree: nodes.Template) -> Iterator[Finding]:
         if data or isinstance(node, (nodes.For, nodes.If, nodes.With)):
             yield Finding(
                 (data[0] if data else node).lineno,
-                "this stands outside of the blocks and would never be sent",
+                "this is outside the blocks and would never be sent",
             )
 
 
 def transform(node: nodes.Node) -> None:
-    """Put bounded operations in the place of `~` and of literal lists, and around what loops go
-    over, what is compared and what is sliced; let macros pay; `a if b` is empty when not b."""
+    """Replaces `~` and literal lists by bounded operations, adds prices to loops, comparisons,
+    slices and macros, and makes `a if b` empty when not b.
+    """
     if isinstance(node, nodes.CondExpr) and node.expr2 is None:
         node.expr2 = nodes.Const("", lineno=node.lineno)
     if isinstance(node, nodes.Macro):
@@ -372,13 +373,13 @@ def _replaced(parent: nodes.Node, field: str, node: nodes.Node) -> nodes.Node:
 
 
 def _are_same(node: nodes.Compare | nodes.Operand) -> bool:
-    """Whether it only asks if values are equal."""
+    """Whether it only compares for equality."""
     asked = [node] if isinstance(node, nodes.Operand) else node.ops
     return all(operand.op in ("eq", "ne") for operand in asked)
 
 
 def _amount(node: nodes.Node) -> int:
-    """How much text and how many operations are in it."""
+    """How much text and how many operations it contains."""
     return sum(
         len(part.data) if isinstance(part, nodes.TemplateData) else 1
         for part in node.find_all(nodes.Node)
@@ -390,14 +391,14 @@ def _filtered(node: nodes.Expr, name: str, *args: nodes.Expr) -> nodes.Filter:
 
 
 def quoted(message: str) -> str:
-    """The first word in quotes of a message: what to point at."""
+    """The first quoted word of a message, at which the error points."""
     found = re.search(r"'([^']+)'", message)
     return found[1] if found else ""
 
 
 def column(source: str, line: int, word: str) -> int:
-    """Where `word` stands in that line; the first character that is not white space when it is not
-    there.
+    """The column of `word` in that line; if it is not there, that of the first character that is
+    not white space.
     """
     lines = source.splitlines()
     text = lines[line - 1] if 0 < line <= len(lines) else ""

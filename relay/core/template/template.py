@@ -1,5 +1,5 @@
-"""Templates: compiled and tried at load, rendered and fitted at run time, never silent when one
-fails.
+"""Templates: compiled and tried at load, rendered and fitted at run time. If one fails, a built-in
+text is sent.
 """
 
 from collections import Counter
@@ -48,29 +48,29 @@ __all__ = [
     "shipped",
 ]
 
-_EVERYWHERE = frozenset({"footer", "color"})  # blocks that Discord's lends to all
+_EVERYWHERE = frozenset({"footer", "color"})  # blocks of Discord's template that all get
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
-_FEW_LINES = 4  # of a digest on Discord beside its head, places, rows and note
-# Of a digest: names, and lines of groups where they fold and where they do not.
+_FEW_LINES = 4  # of a digest on Discord, beside head, places, rows and note
+# Of a digest: names, and lines of groups with and without folding.
 _MOST_NAMES, _MOST_DIGEST_LINES, _MOST_OPEN_LINES = 20, 150, 35
 _LONG_NAME, _SHORT_NAME = 200, 60
 _REPLIES: tuple[ReplyKind, ...] = ("joined", "raised", "repeated", "resolved", "again")
-_MOST_LINES = 10  # alerts of a built-in card on Discord, which folds nothing
-_MOST_ALIKE = 4  # times the same fault on the samples is enough; a costly one would go on for long
+_MOST_LINES = 10  # alerts of a built-in card on Discord, which cannot fold text
+_MOST_ALIKE = 4  # repetitions of a fault that end a check: a costly one would take too long
 _REPLY, _DIGEST = frozenset({"reply"}), frozenset({"digest"})
 _OF_CARD = frozenset(BLOCKS) - _REPLY - _DIGEST
 _TRIED = (ContextShape(99, 99, WHOLE), ContextShape(1, 2, 80))
 
 
 class _Block(NamedTuple):
-    """One block of a file, compiled; its markup is known when it is used."""
+    """One compiled block of a file. Its markup is known once it is used."""
 
     template: JinjaTemplate
     uses: frozenset[str]
 
 
 class Compiled(Struct, frozen=True):
-    """One template file. One that comes with the relay is `built` when it is first used."""
+    """One template file. A built-in one is compiled when it is first used."""
 
     name: str
     source: str
@@ -83,12 +83,12 @@ class Compiled(Struct, frozen=True):
 
     @property
     def whole(self) -> bool:
-        """It has no blocks."""
+        """Whether it has no blocks."""
         return (self.built or _shipped(self.name, self.source)).whole
 
 
 class _Built(Struct, frozen=True):
-    """What a template file is compiled to."""
+    """The result of compiling a template file."""
 
     blocks: dict[str, _Block]
     whole: bool
@@ -100,8 +100,9 @@ def _shipped(name: str, source: str) -> _Built:
 
 
 class Templates(Struct, frozen=True):
-    """All templates of a configuration, by name, those with faults left out. `builtin` are those
-    that come with the relay, where others may have taken their names: they lend their blocks."""
+    """All templates of a configuration by name, without those that have faults. `builtin` are the
+    built-in ones, even if others have taken their names; their blocks replace missing ones.
+    """
 
     by_name: dict[str, Compiled]
     builtin: dict[str, Compiled] = {}
@@ -109,8 +110,8 @@ class Templates(Struct, frozen=True):
     def parts(
         self, name: str, markup: MarkupName, shows: Set[str] = frozenset(BLOCKS)
     ) -> dict[str, Part]:
-        """The blocks of a template that a platform `shows`, and built-in ones in place of those it
-        leaves out. Raises TemplateError.
+        """The blocks of a template that a platform `shows`, with built-in ones in place of those
+        that it leaves out. Raises TemplateError.
         """
         if name not in self.by_name:
             raise TemplateError(name, 1, f"there is no template {name!r}")
@@ -139,8 +140,8 @@ def _blocks(
 
 
 class RenderedDigest(Struct, frozen=True):
-    """A digest's message, the cards it names (group and fingerprint), and why the template `failed`
-    (or empty).
+    """The message of a digest, the cards that it names (group and fingerprint), and why the
+    template `failed` (or empty).
     """
 
     message: Message
@@ -149,8 +150,8 @@ class RenderedDigest(Struct, frozen=True):
 
 
 class Rendered(Struct, frozen=True):
-    """A message, which alerts it names or only counts (fingerprints), and why the template `failed`
-    (or empty).
+    """A message, the fingerprints of the alerts that it names and of those that it only counts, and
+    why the template `failed` (or empty).
     """
 
     message: Message
@@ -160,8 +161,8 @@ class Rendered(Struct, frozen=True):
 
 
 def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault, ...]]:  # noqa: A001 - the word for it
-    """Compile template files, by name, the built-in ones among them; with every fault of every
-    file.
+    """Compiles template files by name, the built-in ones among them, and returns every fault of
+    every file.
     """
     if not sources:
         return Templates({}), ()
@@ -178,8 +179,8 @@ def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault,
 
 
 def shipped(sources: Mapping[str, str]) -> Templates:
-    """Template files that come with the relay, by name: known to be good, and compiled when they
-    are first used.
+    """The built-in template files by name. They are known to be good, and compiled when
+    first used.
     """
     return Templates({name: Compiled(name, source) for name, source in sources.items()})
 
@@ -229,7 +230,9 @@ def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[Templa
 
 
 def _go_faults(name: str, source: str) -> list[TemplateFault]:
-    """What is Go's in a template that cannot be compiled: what Jinja says of that helps nobody."""
+    """Go's syntax in a template that cannot be compiled, since Jinja's own message helps nobody
+    there.
+    """
     return [
         TemplateFault(name, source.count("\n", 0, at) + 1, at - source.rfind("\n", 0, at), message)
         for at, message in guard.go(source)
@@ -253,7 +256,7 @@ def _block(name: str, body: list[nodes.Node]) -> _Block:
 
 
 def check(templates: Templates, name: str, markup: MarkupName) -> tuple[TemplateFault, ...]:
-    """The template rendered on all samples, in full and in short: each thing that fails, once."""
+    """Renders the template on all samples, in full and in short, and returns each failure once."""
     from relay.core.template import sample  # noqa: PLC0415 - few starts have templates to check
 
     found: dict[TemplateFault, None] = {}
@@ -272,7 +275,7 @@ def check(templates: Templates, name: str, markup: MarkupName) -> tuple[Template
 
 
 def warnings(templates: Templates, name: str, markup: MarkupName) -> tuple[TemplateFault, ...]:
-    """What of a template is doubtful: markup that will be shown as it is."""
+    """Doubtful parts of a template: markup that will be shown as text."""
     source = templates.by_name[name].source
     return tuple(literal_markup(name, source, _SANDBOX.parse(source, name, name), markup))
 
@@ -315,8 +318,9 @@ def render(
     reply: ReplyKind | None,
     form: Form,
 ) -> Rendered:
-    """The message that shows the view, or the reply of that kind, made to fit. Never raises: the
-    plain text stands in for a template that fails."""
+    """The message that shows the view, or the reply of that kind, made to fit. Never raises: if the
+    template fails, the plain text takes its place.
+    """
     kind = reply if part == "reply" else None
     if kind == "document":
         return Rendered(
@@ -349,7 +353,7 @@ def render(
 
 
 def _most(templates: Templates, policy: Policy) -> int:
-    """How many alerts a card tells in lines of their own."""
+    """How many alerts a card shows in lines of their own."""
     name = policy.template
     replaced = templates.builtin.get(name) is not templates.by_name.get(name)
     built_in = name in BUILT_IN and not (templates.builtin and replaced)
@@ -365,8 +369,8 @@ def _filled(message: Message, template: str) -> Message:
 def render_digest(
     templates: Templates, policy: Policy, view: DigestView, form: Form
 ) -> RenderedDigest:
-    """The message that shows the digest, made to fit. Never raises: the built-in block stands in
-    for one that fails.
+    """The message that shows the digest, made to fit. Never raises: if the template fails, the
+    built-in block takes its place.
     """
     scene = DigestContext(view, policy)
     failed = ""
@@ -412,10 +416,8 @@ def _mentioning(
     reply: ReplyKind | None,
     form: Form,
 ) -> Message:
-    """The message with those the configuration wants told of its firing alerts, if they fit into
-    it.
-    """
-    if reply in ("repeated", "resolved"):  # they were told when it fired
+    """The message with the configured mentions for its firing alerts, if they fit into it."""
+    if reply in ("repeated", "resolved"):  # they were mentioned when it fired
         return message
     alerts: tuple[AlertView, ...] = view.about or view.alerts
     firing = [alert.labels for alert in alerts if alert.status == "firing"]

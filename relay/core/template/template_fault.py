@@ -6,9 +6,7 @@ from msgspec import Struct
 
 
 class TemplateFault(Struct, frozen=True):
-    """A fault of a template, or a doubt (`warning`), with its place; lines and columns count from
-    1.
-    """
+    """A fault of a template, or a `warning`, with its place. Lines and columns count from 1."""
 
     template: str
     line: int

@@ -1,5 +1,5 @@
-"""The test message of `send-test`: a sample of this moment whose first words say that it is a
-test.
+"""The test message of `send-test`: a sample with the present time, whose first words say that it is
+a test.
 """
 
 from msgspec.structs import replace
@@ -27,7 +27,7 @@ def drill_view(policy: Policy, now: float) -> View:
 
 
 def banner(policy: Policy) -> RichText:
-    """The words that a test message begins with."""
+    """The words at the beginning of a test message."""
     return styled("bold", _MARKS[language(policy.language)])
 
 

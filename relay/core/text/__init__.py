@@ -1,1 +1,1 @@
-"""What people read, as values: rich text, the markups it is written in, words and times."""
+"""Texts for people, as values: rich text, the markups, words and times."""

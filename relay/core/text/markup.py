@@ -1,4 +1,4 @@
-"""The door to all markups: a template's output as rich text."""
+"""Reads a template's output, in any markup, as rich text."""
 
 from functools import lru_cache
 from typing import Literal, assert_never
@@ -12,13 +12,13 @@ from relay.core.text.richtext import RichText, plain
 
 __all__ = ["MarkupError", "MarkupName", "parse"]
 
-_REMEMBERED = 2048  # characters of an output that is kept
+_REMEMBERED = 2048  # characters of an output whose result is remembered
 MarkupName = Literal["html", "markdownv2", "markdown", "discord", "none"]
 
 
 def parse(source: str, markup: MarkupName) -> RichText:
-    """`source` read as `markup`. Raises MarkupError with the place of the fault; Discord's dialect
-    knows none.
+    """`source`, which is written in `markup`, as rich text. Raises MarkupError with the position of
+    the fault; Discord's markup has no faults.
 
     The placeholders of `richtext.placeholder` pass as ordinary characters, in texts and in the
     values of styles.
@@ -26,7 +26,7 @@ def parse(source: str, markup: MarkupName) -> RichText:
     return _remembered(source, markup) if len(source) <= _REMEMBERED else _parse(source, markup)
 
 
-@lru_cache(maxsize=256)  # what a template prints around its values is alike for many cards
+@lru_cache(maxsize=256)  # what a template prints around its values is the same for many cards
 def _remembered(source: str, markup: MarkupName) -> RichText:
     return _parse(source, markup)
 

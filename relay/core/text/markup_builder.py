@@ -1,4 +1,4 @@
-"""Rich text in the making: what the parsers of all markups write into."""
+"""Builds rich text. The parsers of all markups write into it."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from relay.core.text.richtext import OPEN, Kind, RichText, Span, checked, normal
 
 
 class MarkupError(ValueError):
-    """Markup that Telegram would refuse. `offset` is where the fault begins in the source, in code
+    """Markup that Telegram would refuse. `offset` is the start of the fault in the source, in code
     points.
     """
 
@@ -16,8 +16,8 @@ class MarkupError(ValueError):
 
 
 class OpenStyle(Struct, frozen=True):
-    """A place where a style begins: the text's length there, the pieces and the spans written so
-    far.
+    """The start of a style: the length of the text there, and the pieces and spans written
+    so far.
     """
 
     start: int
@@ -26,7 +26,7 @@ class OpenStyle(Struct, frozen=True):
 
 
 class MarkupBuilder:
-    """Text and spans in the order in which they begin; `length` is the text's, in code points."""
+    """Text and spans in the order of their starts; `length` is that of the text in code points."""
 
     def __init__(self) -> None:
         self.length = 0
@@ -38,14 +38,14 @@ class MarkupBuilder:
         self.length += len(text)
 
     def open(self) -> OpenStyle:
-        """Begin a style here; what it is may be said when it ends."""
+        """Begins a style here. Its kind may be given when it ends."""
         self._spans.append(None)
         return OpenStyle(self.length, len(self._pieces), len(self._spans) - 1)
 
     def close(self, mark: OpenStyle, kind: Kind, value: str = "") -> bool:
-        """End a style; False when its value cannot stand, so that the text stays without.
+        """Ends a style. Returns False if its value is not valid, so that the text goes without it.
 
-        A value with a placeholder is kept as it is, for `substitute` to judge.
+        A value with a placeholder is kept as it is, and `substitute` checks it.
         """
         accepted = value if OPEN in value else checked(kind, value)
         if accepted is None:
@@ -54,11 +54,11 @@ class MarkupBuilder:
         return True
 
     def since(self, mark: OpenStyle) -> str:
-        """The text written since then."""
+        """The text written since the mark."""
         return "".join(self._pieces[mark.piece :])
 
     def finish(self) -> RichText:
-        """What was written, spans in order."""
+        """The rich text, with its spans in order."""
         return normalise(
             RichText("".join(self._pieces), tuple(span for span in self._spans if span))
         )

@@ -1,5 +1,6 @@
-"""Discord's dialect of Markdown, read leniently: what is not markup is text
-(https://support.discord.com/hc/en-us/articles/210298617)."""
+"""Discord's dialect of Markdown, read leniently: whatever is not markup is text
+(https://support.discord.com/hc/en-us/articles/210298617).
+"""
 
 import re
 from collections.abc import Iterator
@@ -43,10 +44,10 @@ _STYLES: dict[str, Kind] = {
 
 
 def parse_discord(source: str) -> RichText:
-    """Discord's Markdown as rich text; never a fault. Mentions stay text: only the configuration
-    mentions people.
+    """Discord's Markdown as rich text; it has no faults. Mentions stay text, since only the
+    configuration mentions people.
 
-    A time's fallback text is the moment in UTC, or its placeholder.
+    The fallback text of a time is the moment in UTC, or its placeholder.
     """
     builder = MarkupBuilder()
     _blocks(source, builder, quoted=False)
@@ -72,7 +73,7 @@ def _blocks(source: str, builder: MarkupBuilder, *, quoted: bool) -> None:
 
 
 def _block(source: str, found: re.Match[str], builder: MarkupBuilder) -> int:
-    """Write the block that begins here; where it ends, its line feed not taken."""
+    """Writes the block that begins here and returns its end, before the line feed."""
     mark = builder.open()
     if found["item"]:
         builder.write(found["item"])
@@ -145,7 +146,9 @@ def _time(found: re.Match[str]) -> Piece:
 
 
 def _code(source: str, found: re.Match[str]) -> tuple[Piece, int]:
-    """Code, a block of it, or plain ticks when they do not end, and where to go on."""
+    """Writes code, a block of it, or plain back-ticks if they have no end, and returns where to
+    continue.
+    """
     size, begin = len(found[0]), found.end()
     if size >= 3:
         begin = found.start() + 3

@@ -1,4 +1,6 @@
-"""Telegram's HTML (https://core.telegram.org/bots/api#html-style), with its parser's faults."""
+"""Telegram's HTML (https://core.telegram.org/bots/api#html-style), with the faults of Telegram's
+parser.
+"""
 
 import re
 
@@ -52,7 +54,7 @@ class _Tag(Struct, frozen=True):
 
 
 class _Code(Struct, frozen=True):
-    """The block or code that ended last, over these characters."""
+    """The block or code that ended last, and the characters that it covers."""
 
     kind: Kind
     start: int
@@ -61,9 +63,9 @@ class _Code(Struct, frozen=True):
 
 
 def parse_html(source: str) -> RichText:
-    """HTML as Telegram reads it. Raises MarkupError where Telegram would refuse the message.
+    """Telegram's HTML as rich text. Raises MarkupError if Telegram would refuse the message.
 
-    `tg-emoji` and links that are not http or https keep their text only.
+    `tg-emoji` and links that are not http or https keep only their text.
     """
     return _Html(source).parse()
 
@@ -116,7 +118,7 @@ class _Html:
         self._open.append(_Tag(name, offset, self._builder.open(), attributes))
 
     def _attributes(self, tag: str, offset: int) -> dict[str, str]:
-        """The attributes up to the end of the tag, which is taken too."""
+        """The attributes up to the end of the tag, which is read as well."""
         attributes: dict[str, str] = {}
         while True:
             self._take(_SPACE)
@@ -167,7 +169,7 @@ class _Html:
         tag = self._open[-1]
         if name not in {"", tag.name}:
             raise MarkupError(
-                f"</{name}> stands where </{tag.name}> must: close the inner tag first", offset
+                f"expected </{tag.name}>, got </{name}>: close the inner tag first", offset
             )
         self._open.pop()
         self._links -= tag.name == "a"
@@ -195,7 +197,7 @@ class _Html:
                 return _KINDS[name], ""
 
     def _close_code(self, tag: _Tag, kind: Kind) -> None:
-        """A block and code with a language over the same characters are one block in that
+        """A block and code with a language over the same characters become one block in that
         language.
         """
         start, end, last, language = tag.mark.start, self._builder.length, self._last, tag.language
@@ -221,15 +223,17 @@ class _Html:
 
 
 def _counts(tag: str, name: str, value: str) -> bool:
-    """Telegram passes over a class that is none of its own, so that an earlier one stays."""
+    """Whether the attribute counts. Telegram ignores a class that it does not know, so that an
+    earlier one stays.
+    """
     if name != "class":
         return True
     return value.startswith("language-" if tag == "code" else "tg-")
 
 
 def _decoded(text: str, offset: int | None) -> str:
-    """Entities decoded; half surrogates are a fault in text (`offset` is where it begins), not in
-    an attribute.
+    """The text with its character references decoded. Half surrogates are a fault in text (`offset`
+    is its start), not in an attribute.
     """
 
     def character(found: re.Match[str]) -> str:

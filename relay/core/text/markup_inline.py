@@ -12,8 +12,8 @@ from relay.core.text.richtext import Kind
 
 
 class Piece(Struct, frozen=True):
-    """A piece of a line: `text` alone, under a style of its own (`kind`), or a `sign` that may
-    begin or end one. `value` is the style's, such as an address.
+    """A piece of a line: `text` alone, under its own style (`kind`), or a `sign` that may begin or
+    end one. `value` is the style's, such as an address.
     """
 
     text: str
@@ -27,8 +27,9 @@ class Piece(Struct, frozen=True):
 def write_inline(
     tokens: Sequence[Piece], styles: Mapping[str, Kind], builder: MarkupBuilder
 ) -> None:
-    """Write the tokens; two equal signs are the style that `styles` has for them. A sign without a
-    partner is text."""
+    """Writes the tokens. Two equal signs are the style that `styles` has for them; a sign without a
+    partner is text.
+    """
     tokens = list(tokens)
     pairs = _pairs(tokens)
     ends = {end: begin for begin, end in pairs.items()}
@@ -48,7 +49,7 @@ def write_inline(
 
 
 def _pairs(tokens: list[Piece]) -> dict[int, int]:
-    """Which sign ends which: the places of the two. A sign that finds no partner is text."""
+    """The positions of the two signs of each pair. A sign without a partner is text."""
     pairs: dict[int, int] = {}
     waiting: list[int] = []
     open_signs: Counter[str] = Counter()
@@ -70,7 +71,7 @@ def _pairs(tokens: list[Piece]) -> dict[int, int]:
 
 
 def _inner_first(tokens: list[Piece], index: int, waiting: list[int]) -> None:
-    """Three signs in a row end the style that began last before the other one."""
+    """Three signs in a row: the style that began last ends before the other one."""
     token, after = tokens[index], tokens[min(index + 1, len(tokens) - 1)]
     tripled = after.ends and token.sign == after.sign * 2
     if tripled and waiting and tokens[waiting[-1]].sign == after.sign:

@@ -1,5 +1,5 @@
-"""Telegram's legacy Markdown (https://core.telegram.org/bots/api#markdown-style), with its parser's
-faults.
+"""Telegram's legacy Markdown (https://core.telegram.org/bots/api#markdown-style), with the faults
+of Telegram's parser.
 """
 
 import re
@@ -20,10 +20,10 @@ _STYLES: dict[str, tuple[Kind, str]] = {
 
 
 def parse_markdown(source: str) -> RichText:
-    """Legacy Markdown as Telegram reads it: styles do not nest, and nothing can be escaped inside
-    one.
+    """Legacy Markdown as rich text, as Telegram reads it: styles do not nest, and nothing can be
+    escaped inside one.
 
-    Raises MarkupError where Telegram would refuse the message.
+    Raises MarkupError if Telegram would refuse the message.
     """
     builder = MarkupBuilder()
     position = 0
@@ -39,7 +39,7 @@ def parse_markdown(source: str) -> RichText:
 
 
 def _style(source: str, found: re.Match[str], builder: MarkupBuilder) -> int:
-    """Write one styled piece; where it ends."""
+    """Writes one styled piece and returns its end."""
     sign = "```" if found[0].startswith("```") else found[0]
     kind, end_sign = _STYLES[sign]
     end = source.find(end_sign, found.end())
@@ -60,8 +60,8 @@ def _style(source: str, found: re.Match[str], builder: MarkupBuilder) -> int:
 
 
 def _address(source: str, text: str, position: int) -> tuple[str, int]:
-    """The address of a link and where it ends. Telegram takes one without its end, and none after
-    an empty text.
+    """The address of a link and its end. Telegram accepts an address without its end, and none
+    after an empty text.
     """
     if not text or not source.startswith("(", position):
         return "", position

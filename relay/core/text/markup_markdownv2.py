@@ -1,5 +1,5 @@
-"""Telegram's MarkdownV2 (https://core.telegram.org/bots/api#markdownv2-style), with its parser's
-faults.
+"""Telegram's MarkdownV2 (https://core.telegram.org/bots/api#markdownv2-style), with the faults of
+Telegram's parser.
 """
 
 import re
@@ -45,10 +45,10 @@ class _Open(Struct, frozen=True):
 
 
 def parse_markdownv2(source: str) -> RichText:
-    """MarkdownV2 as Telegram reads it. Raises MarkupError where Telegram would refuse the message.
+    """MarkdownV2 as rich text. Raises MarkupError if Telegram would refuse the message.
 
-    A quote's span takes in the line feed that ends it. Custom emoji and links that are not http or
-    https keep their text only.
+    The span of a quote includes the line feed that ends it. Custom emoji and links that are not
+    http or https keep only their text.
     """
     return _MarkdownV2(source).parse()
 
@@ -120,7 +120,7 @@ class _MarkdownV2:
         self._position += 1
 
     def _end_quote(self, *, at_end: bool) -> None:
-        """End the quote with its line; two bars just before say that it is to be folded."""
+        """Ends the quote with its line. Two bars just before the end make it expandable."""
         kind: Kind = "quote"
         top = self._open[-1]
         bars = self._position - 2 - (not at_end and self._source[self._position - 1] == "\r")
@@ -172,7 +172,7 @@ class _MarkdownV2:
                 self._builder.close(top.mark, kind, top.language)
 
     def _address(self) -> str | None:
-        """The address in parentheses that stands here, if one does."""
+        """The address in parentheses at this position, if there is one."""
         begin = self._position
         if not self._source.startswith("(", begin):
             return None
@@ -186,7 +186,7 @@ class _MarkdownV2:
 
 
 def _time(address: str | None, offset: int) -> str:
-    """The value of a time; empty for an emoji, whose text stays alone."""
+    """The value of a time; empty for an emoji, which keeps only its text."""
     found = _TG_ADDRESS.fullmatch(address or "")
     parameters = dict(part.partition("=")[::2] for part in found[2].split("&")) if found else {}
     unix, form = parameters.get("unix", ""), parameters.get("format", "")

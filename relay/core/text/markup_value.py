@@ -1,5 +1,5 @@
 """Markup within a value, as the author of an alert wrote it: a small subset of HTML or Markdown.
-What is not of the subset, or has no end, stays text as it is written; nothing is a fault.
+Whatever is not in the subset, or has no end, stays text; there are no faults.
 """
 
 import re
@@ -10,7 +10,7 @@ from relay.core.text.markup_builder import MarkupBuilder
 from relay.core.text.markup_inline import Piece, write_inline
 from relay.core.text.richtext import Kind, RichText, clean
 
-MOST_READ = 16_384  # characters: a longer value is text
+MOST_READ = 16_384  # characters; a longer value is text
 
 _TAG = re.compile(
     r"<(?P<end>/?)(?P<name>b|strong|i|em|code|pre|br|a)(?P<rest>\s[^<>]*|/)?>", re.IGNORECASE
@@ -32,14 +32,15 @@ _SIGNS: dict[str, Kind] = {
 
 
 def read_html(value: str) -> RichText:
-    """The value with `b strong i em code pre br` and `a href` read, and character references.
-    Addresses of links are as they are written, if they are http or https."""
+    """The value with `b strong i em code pre br`, `a href` and character references read. Addresses
+    of links are kept unchanged, if they are http or https.
+    """
     return _read(value, _html(value), _TAGS)
 
 
 def read_markdown(value: str) -> RichText:
     """The value with `**bold**`, `*italic*`, `_italic_`, code between back-ticks and
-    `[text](address)` read. Addresses of links are as they are written, if they are http or https.
+    `[text](address)` read. Addresses of links are kept unchanged, if they are http or https.
     """
     return _read(value, _markdown(value), _SIGNS)
 
@@ -76,7 +77,7 @@ def _tag(found: re.Match[str]) -> Piece:
 
 
 def _decoded(text: str) -> str:
-    """The text with its character references as characters that can be shown."""
+    """The text with its character references decoded, if they can be shown."""
     return clean(unescape(text))
 
 
@@ -103,7 +104,7 @@ def _markdown_piece(value: str, found: re.Match[str]) -> Piece:
         return Piece(sign, sign=sign, begins=True)
     before = value[max(found.start() - 1, 0) : found.start()]
     after = value[found.end() : found.end() + 1]
-    # Within a word, as in `http_requests_total` or `2*3*4`, none is meant.
+    # A sign within a word is text, as in `http_requests_total` or `2*3*4`.
     begins = bool(after.strip()) and not before.isalnum()
     ends = bool(before.strip()) and not after.isalnum()
     return Piece(sign, sign=sign, begins=begins, ends=ends)

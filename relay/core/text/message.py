@@ -1,4 +1,4 @@
-"""A rendered message, before its platform writes it in its own form."""
+"""A rendered message before its platform writes it."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -21,8 +21,8 @@ class Field(Struct, frozen=True):
 
 
 class Mention(Struct, frozen=True):
-    """Someone the configuration wants told: a numeric user or role id, with the name shown where
-    one is needed.
+    """A mention by the configuration: a numeric user or role id, with the name to show if one is
+    needed.
     """
 
     kind: str  # "user" | "role"
@@ -49,15 +49,15 @@ class Button(Struct, frozen=True):
 Buttons = tuple[tuple[Button, ...], ...]
 """Rows of buttons."""
 ButtonsIn = Literal["none", "fixed", "all"]
-"""The buttons that a chat can have: `fixed` are those that ask for nothing in writing."""
+"""The buttons that a chat can have. `fixed`: only those that ask for no text."""
 
 
 class Message(Struct, frozen=True):
-    """What a chat should read. Telegram shows `body` alone; Discord shows `content` above an embed
+    """The contents of a message. Telegram shows only `body`; Discord shows `content` above an embed
     of the others.
 
     An empty RichText means that the part is left out. `color` is 0 to 0xFFFFFF. `timestamp` is Unix
-    seconds. `buttons` are rows below it.
+    seconds. `buttons` are rows below the message.
     """
 
     body: RichText
@@ -74,13 +74,13 @@ class Message(Struct, frozen=True):
 
 
 class Form(Struct, frozen=True):
-    """What a platform says of messages: by how much one is too large (0: it fits), and which blocks
-    of a template it `shows`.
+    """How a platform measures messages: `excess` tells by how much one is too large (0: it fits),
+    and `shows` which blocks of a template it has.
     """
 
     excess: Callable[[Message], int]
     shows: frozenset[str] = frozenset(BLOCKS)
 
     def fits(self, message: Message) -> bool:
-        """Whether the message keeps the platform's limits."""
+        """Whether the message is within the platform's limits."""
         return self.excess(message) == 0

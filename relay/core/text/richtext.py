@@ -17,20 +17,19 @@ Kind = Literal[
     "underline",
     "strikethrough",
     "spoiler",
-    "code",  # inline
+    "code",  # within a line
     "pre",  # block; value: language or empty
     "quote",
     "fold",  # expandable quote
     "link",  # value: http(s) address
     "time",
-    # value: "UNIX" or "UNIX:FORMAT"; the text is shown by apps that cannot show local time
-    # value: a user or role of the configuration, "user:ID" or "role:ID"; never from a payload
+    # value: "UNIX" or "UNIX:FORMAT"; apps that cannot show local time show the text
     "mention",
     "heading",  # value: level 1 to 3
     "subtext",
-    "command",  # a command of our own bot, never from a payload: it can be tapped
+    "command",  # a command of our own bot, never from a payload; a tap sends it
     "item",  # the bullet or number of a list's item in a template's own text
-    "channel",  # value: the number of a Discord channel, of a template's own text
+    "channel",  # value: the id of a Discord channel, from a template's own text
 ]
 
 
@@ -38,7 +37,7 @@ class Span(Struct, frozen=True):
     """A style over `text[start:end]`, in code points, `start < end`.
 
     The FORMAT of a time is Telegram's: `r` for relative, or letters out of t T (time, short or
-    long), d D (date) and w W (day of the week); without one the platform's own default holds.
+    long), d D (date) and w W (day of the week); without one the platform's default applies.
     """
 
     kind: Kind
@@ -83,7 +82,7 @@ def plain(text: str) -> RichText:
 
 
 def styled(kind: Kind, content: RichText | str, value: str = "") -> RichText:
-    """`content` with one more style around all of it."""
+    """`content` with one more style around it."""
     inner = _rich(content)
     if not inner.text:
         return inner
@@ -115,8 +114,8 @@ def join(separator: RichText | str, parts: Iterable[RichText | str]) -> RichText
 
 
 def cut(rich: RichText, start: int, end: int) -> RichText:
-    """The characters from `start` to `end` (code points, `0 <= start <= end`), each span clipped to
-    them.
+    """The characters from `start` to `end` (code points, `0 <= start <= end`), with each span
+    clipped to them.
     """
     if start == 0 and end >= len(rich.text):
         return rich
@@ -131,7 +130,7 @@ def cut(rich: RichText, start: int, end: int) -> RichText:
 
 
 def strip(rich: RichText) -> RichText:
-    """Without the white space at both ends."""
+    """`rich` without the white space at both ends."""
     start = len(rich.text) - len(rich.text.lstrip())
     return cut(rich, start, max(start, len(rich.text.rstrip())))
 
@@ -142,14 +141,15 @@ def without(rich: RichText, kinds: Collection[Kind]) -> RichText:
 
 
 def utf16_length(text: str) -> int:
-    """How many UTF-16 code units `text` takes, the unit of Telegram's offsets."""
+    """The number of UTF-16 code units in `text`, the unit of Telegram's offsets."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def normalise(rich: RichText) -> RichText:
-    """The same look with spans in order: none empty, overlapping ones split so that they nest, a
-    style inside itself (also a quote in a quote, code in code) dropped, and equal inline neighbours
-    joined."""
+    """The same appearance with spans in order: none is empty, overlapping ones are split so that
+    they nest, a style inside itself (also a quote in a quote, code in code) is dropped, and equal
+    inline neighbours are joined.
+    """
     size = len(rich.text)
     if len(rich.spans) <= 1 and all(0 <= s.start < s.end <= size for s in rich.spans):
         return rich
@@ -209,7 +209,7 @@ class _Node:
 
 
 class _Tree:
-    """Spans put in by (start, -end), each within the open ones."""
+    """Spans inserted in the order of (start, -end), each within the open ones."""
 
     def __init__(self) -> None:
         self.nodes: list[_Node] = []
@@ -217,13 +217,13 @@ class _Tree:
         self._open: list[_Node] = []
 
     def room(self, start: int) -> int:
-        """Where the innermost span open at `start` ends; 0 when none is."""
+        """The end of the innermost span open at `start`; 0 if there is none."""
         while self._open and self._open[-1].end <= start:
             self._open.pop()
         return self._open[-1].end if self._open else 0
 
     def add(self, span: Span, start: int, end: int) -> None:
-        """Put a span under the innermost open one, unless it says nothing new there."""
+        """Puts a span into the innermost open one, unless it changes nothing there."""
         family = _family(span.kind)
         if any(_family(node.span.kind) == family for node in self._open):
             return
@@ -245,13 +245,13 @@ class _Tree:
 
 
 def shorten(rich: RichText, limit: int, measure: Callable[[RichText], int]) -> RichText:
-    """As much of the beginning as `measure` lets into `limit`, then an ellipsis; all of it when it
-    fits.
+    """As much of the beginning as `measure` allows within `limit`, then an ellipsis; the whole text
+    if it fits.
 
-    The cut falls between words where one ends near, never inside a character that is written with
-    several code points, and takes a short link, a time or a mention as a whole. `measure` may count
-    in any unit that grows with the text; it is called on a logarithmic number of beginnings, none
-    of them much longer than what fits.
+    The cut falls between words if one ends nearby, never inside a character of several code points,
+    and keeps a short link, a time or a mention whole. `measure` may count in any unit that grows
+    with the text; it is called for a logarithmic number of beginnings, none of them much longer
+    than what fits.
     """
     if measure(rich) <= limit:
         return rich
@@ -275,7 +275,7 @@ def _beginning(rich: RichText, size: int) -> RichText:
 
 
 def _cut_point(rich: RichText, size: int) -> int:
-    """The last good place for a cut at or before `size`."""
+    """The last suitable position for a cut at or before `size`."""
     text, point = rich.text, size
     whole = (i for i in range(point, max(point - _CLUSTER, 0), -1) if not _joined(text, i))
     point = next(whole, point)
@@ -312,7 +312,7 @@ def _indivisible(span: Span) -> bool:
 
 
 def placeholder(index: int) -> str:
-    """What stands in a template's output where `substitute` is to put value `index`."""
+    """The characters in a template's output that `substitute` replaces by value `index`."""
     return f"{OPEN}{index}{CLOSE}"
 
 
@@ -320,8 +320,8 @@ def substitute(rich: RichText, values: Sequence[RichText | str]) -> RichText:
     """Each placeholder replaced by its value: characters and styles as they are, never read as
     markup.
 
-    In the values of spans the plain text of a value is put, and the result is checked: a link that
-    leads nowhere on the web and a time that is none lose their style and keep their text.
+    In the values of spans the plain text of a value is inserted, and the result is checked: a link
+    that is not http(s) and a time that is not valid lose their style and keep their text.
     """
     if not values and OPEN not in rich.text and CLOSE not in rich.text:
         return normalise(rich)
@@ -364,9 +364,10 @@ def _settled(spans: Iterable[Span], values: Sequence[RichText | str]) -> Iterato
 
 
 def _moved(spans: Iterable[Span], filled: Sequence[tuple[int, int, int]]) -> Iterator[Span]:
-    """The spans at their places in the result, in one pass. `filled`: where each placeholder begins
-    and ends, and where its value ends in the result; a span that begins or ends within one does so
-    at that end."""
+    """The spans at their positions in the result, in one pass. `filled` has the start and end of
+    each placeholder, and the end of its value in the result; a span that begins or ends within one
+    does so at that end.
+    """
     spans = list(spans)
     offsets = sorted({offset for span in spans for offset in (span.start, span.end)})
     places: dict[int, int] = {}
@@ -383,8 +384,8 @@ def _moved(spans: Iterable[Span], filled: Sequence[tuple[int, int, int]]) -> Ite
 
 
 def checked(kind: Kind, value: str) -> str | None:
-    """The value that a span of this kind may carry, made safe, or None when the text must go
-    without the style.
+    """The safe form of a value for a span of this kind, or None if the text must go without the
+    style.
     """
     match kind:
         case "link":
@@ -401,18 +402,18 @@ def checked(kind: Kind, value: str) -> str | None:
 
 
 def address(text: str) -> str:
-    """`text` as the address of a link, white space and angle brackets percent-encoded; empty if not
-    http or https.
+    """`text` as the address of a link, with white space and angle brackets percent-encoded; empty
+    if it is not http or https.
     """
     text = clean(text).strip()
     return _UNSAFE.sub(lambda found: quote(found[0]), text) if _ADDRESS.match(text) else ""
 
 
 def clean(text: str) -> str:
-    """A value from outside as text that can be shown: lines end in a line feed; controls, half
-    surrogates and the bidirectional controls that could turn the rest of a message around are
-    gone."""
-    if text.isprintable():  # none of those is
+    """A value from outside as text that can be shown: lines end in a line feed. Controls, half
+    surrogates, and the bidirectional controls that could reverse the rest of a message are removed.
+    """
+    if text.isprintable():  # none of those is printable
         return text
     text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
     return _SURROGATES.sub("\ufffd", text)

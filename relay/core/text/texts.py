@@ -1,6 +1,4 @@
-"""The words of messages: one catalogue in English and French; what comes from labels is never
-translated.
-"""
+"""The words of messages: one catalogue in English and French. Labels are never translated."""
 
 import re
 from functools import lru_cache
@@ -16,7 +14,7 @@ NO_BREAK = "\u00a0"
 
 
 class Text(NamedTuple):
-    """One text in each language: a pattern, or two (one, other) where a count decides."""
+    """One text in each language: a pattern, or two (one, other) if a count decides."""
 
     en: str | tuple[str, str]
     fr: str | tuple[str, str]
@@ -28,6 +26,10 @@ CATALOGUE = MappingProxyType(
         "resolved": Text("resolved", "résolu"),
         "gone": Text("no longer reported", "n'est plus signalé"),
         "unnamed": Text("unnamed alert", "alerte sans nom"),
+        "left_out": Text(
+            "name left out: this chat does not take it",
+            "nom omis : cette discussion ne l'accepte pas",
+        ),
         "unknown_time": Text("unknown time", "heure inconnue"),
         "new": Text("new", "nouveau"),
         "reported_again": Text("reported again", "signalé de nouveau"),
@@ -263,7 +265,7 @@ CATALOGUE = MappingProxyType(
         ),
         "notice_deaf": Text(
             "the Telegram bot {bot} receives no updates: {why}; {remedy}",
-            "le bot Telegram {bot} n'entend rien : {why} ; {remedy}",
+            "le bot Telegram {bot} ne reçoit aucune mise à jour : {why} ; {remedy}",
         ),
         "runbook": Text("Runbook", "Procédure"),
         "graph": Text("Graph", "Graphe"),
@@ -289,21 +291,22 @@ _HIGH_SIGNS = re.compile(r" (?=[:;»])|(?<=«) ")
 
 
 def language(wanted: str) -> str:
-    """The language of the catalogue for a configured one; English for any other."""
+    """The language of the catalogue for a configured one; English if the catalogue does not have
+    it.
+    """
     return wanted if wanted in LANGUAGES else "en"
 
 
 def say(wanted: str, key: str, n: int | None = None, **values: Value) -> RichText:
-    """The text `key` with its values in place; `n` chooses between one and other and stands for
-    `{n}`.
+    """The text `key` with its values filled in; `n` decides between one and other and fills `{n}`.
 
-    Raises KeyError for a text or value that does not exist.
+    Raises KeyError for an unknown text or value.
     """
     return fill(wanted, CATALOGUE[key], n, **values)
 
 
 def fill(wanted: str, text: Text, n: int | None = None, **values: Value) -> RichText:
-    """The text with its values in place, as `say` does it for any catalogue."""
+    """The text with its values filled in, as `say` does it, for any catalogue."""
     pattern = _pattern(language(wanted), text, n)
     if wanted == "fr":  # no line begins with these
         pattern = _HIGH_SIGNS.sub(NO_BREAK, pattern)
@@ -319,7 +322,7 @@ def fill(wanted: str, text: Text, n: int | None = None, **values: Value) -> Rich
 
 @lru_cache(maxsize=1024)
 def _parsed(pattern: str) -> tuple[tuple[str, str | None], ...]:
-    """The literal pieces of a pattern, each with the name of the value behind it."""
+    """The literal pieces of a pattern, each with the name of the value after it."""
     return tuple((literal, name) for literal, name, _, _ in _FORMATTER.parse(pattern))
 
 
@@ -333,8 +336,8 @@ def _pattern(wanted: str, text: Text, n: int | None) -> str:
 
 
 def duration(wanted: str, seconds: float) -> str:
-    """Seconds in two units at most: `45 s`, `12 min`, `1 h 12 min`, `3 d 4 h`, with no-break
-    spaces; what is below them is dropped.
+    """Seconds in at most two units: `45 s`, `12 min`, `1 h 12 min`, `3 d 4 h`, with no-break
+    spaces. Smaller units are dropped.
     """
     if seconds != seconds or seconds in (float("inf"), float("-inf")):
         return "?"
@@ -368,7 +371,7 @@ def ordinal(wanted: str, n: int) -> str:
 
 
 def number(wanted: str, n: int) -> str:
-    """The number with its thousands apart: `81,234`, in French with a narrow space."""
+    """The number with separated thousands: `81,234`, in French with a narrow space."""
     text = f"{n:,}"
     return text.replace(",", "\u202f") if language(wanted) == "fr" else text
 

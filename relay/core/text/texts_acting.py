@@ -172,5 +172,5 @@ ACTING = MappingProxyType(
 
 
 def act(wanted: str, key: str, n: int | None = None, **values: Value) -> RichText:
-    """The text `key` with its values in place (see `texts.say`)."""
+    """The text `key` with its values filled in, as `texts.say` does it."""
     return fill(wanted, ACTING[key], n, **values)

@@ -91,5 +91,5 @@ PEOPLE = MappingProxyType(
 
 
 def emit(wanted: str, key: str, n: int | None = None, **values: Value) -> RichText:
-    """The text `key` with its values and commands in place (see `texts.say`)."""
+    """The text `key` with its values and commands filled in, as `texts.say` does it."""
     return fill(wanted, PEOPLE[key], n, **COMMANDS, **values)

@@ -1,4 +1,4 @@
-"""Times and durations as templates see them: printed for the reader, formatted by Go's layouts."""
+"""Times and durations as templates see them: printed for the reader, or in Go's layouts."""
 
 import re
 from datetime import UTC, datetime
@@ -23,11 +23,11 @@ _IN_GO = {
 }  # fmt: skip
 _LATEST = (
     253402300799.0 - 86_400
-)  # a day before the end of the year 9999, the last that datetime knows in any zone
+)  # a day before the end of the year 9999, the last one that datetime can show in every zone
 
 
 class Reader(Struct, frozen=True):
-    """For whom a message is written: language, IANA time zone, and the present in Unix seconds."""
+    """The reader of a message: language, IANA time zone, and the present in Unix seconds."""
 
     language: str
     timezone: str
@@ -38,7 +38,7 @@ class Reader(Struct, frozen=True):
         return texts.say(self.language, key, n, **values)
 
     def since(self, start: float) -> RichText:
-        """`since 12:04 (2 min)`, of Unix seconds; 0.0 is unknown."""
+        """`since 12:04 (2 min)` for Unix seconds; 0.0 is unknown."""
         if not start:
             return self.say("since_unknown")
         return self.say("since", start=self.time(start).rich(), age=str(self.age(start)))
@@ -52,14 +52,16 @@ class Reader(Struct, frozen=True):
         return Duration(seconds, self.language)
 
     def age(self, start: float, end: float | None = None) -> "Duration":
-        """From `start` to `end` or now, never negative; in words where the start is unknown."""
+        """The time from `start` to `end` or now, never negative; in words if the start is
+        unknown.
+        """
         if start <= 0.0:
             return Duration(0.0, self.language, self.say("unknown_time").text)
         return self.duration(max((self.now if end is None else end) - start, 0.0))
 
 
 class Printable:
-    """Something of ours that a template may print as it is."""
+    """A value of ours that a template may print as it is."""
 
     __slots__ = ()
 
@@ -68,10 +70,10 @@ class Printable:
 
 
 class Duration(float):
-    """Seconds; prints in two units at most."""
+    """Seconds that print in at most two units."""
 
     def __new__(cls, seconds: float, language: str, text: str = "") -> "Duration":
-        """`language` is that of the units; `text` is printed in place of the number."""
+        """`language` is that of the units; `text` is printed instead of the number."""
         self = super().__new__(cls, seconds)
         self._text = text or texts.duration(language, seconds)
         return self
@@ -83,14 +85,15 @@ class Duration(float):
 
 
 class Time(Printable):
-    """A moment in a zone. It prints as a clock time (with the date when that is not today's) that
-    the platform may show in the reader's own zone; `unix` is its number. False when the time is
-    unknown."""
+    """A moment in a zone. It prints as a clock time (with the date if that is not today), which the
+    platform may show in the reader's own zone; `unix` is its Unix seconds. False if the time is
+    unknown.
+    """
 
     __slots__ = ("_reader", "_zone", "unix")
 
     def __init__(self, unix: float, reader: Reader, zone: str = "") -> None:
-        """`unix` seconds, in the reader's zone or another."""
+        """`unix` seconds, in the reader's zone or another one."""
         self.unix = unix
         self._reader = reader
         self._zone = zone or reader.timezone
@@ -114,7 +117,7 @@ class Time(Printable):
         return hash(self.unix)
 
     def rich(self) -> RichText:
-        """`12:04`, or `21 Nov 12:04` on another day than today, under a time style."""
+        """`12:04`, or `21 Nov 12:04` on another day, with a time style."""
         if not self:
             return self._reader.say("unknown_time")
         local, today = self.local(), _local(self._reader.now, self._zone)
@@ -126,7 +129,7 @@ class Time(Printable):
         return styled("time", f"{day} {clock}", f"{int(self.unix)}:dt")
 
     def local(self) -> datetime:
-        """The moment as a datetime of its zone."""
+        """The moment as a datetime in its zone."""
         return _local(self.unix, self._zone)
 
     def date(self, layout: str) -> str:
@@ -176,7 +179,7 @@ def _fraction(local: datetime, token: str) -> str:
 
 
 def _words(local: datetime) -> dict[str, str]:
-    """What stands for each part of a layout but fractions."""
+    """The replacement for each part of a layout except fractions."""
     hour = local.hour % 12 or 12
     offset = f"{local:%z}" or "+0000"
     colon = f"{offset[:3]}:{offset[3:5]}"

@@ -1,1 +1,1 @@
-"""One turn of a lane: the decision about the card at hand, and its result."""
+"""One turn of a lane: the decision about the claimed card, and its result."""

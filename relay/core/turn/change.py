@@ -1,4 +1,4 @@
-"""The results of a turn: cards to keep, and the result of an attempt."""
+"""The results of a turn: changed cards, and the result of an attempt."""
 
 from msgspec import Struct
 
@@ -11,11 +11,11 @@ from relay.core.routing.lane import LaneKey
 
 
 class CardChange(Struct, frozen=True):
-    """A card to keep. `due`: when it next has something to do. `folded` are the deliveries that it
-    took in, `duplicates` those of them that brought nothing new. `settled`: the chat shows all of
-    it, so whatever is pending was merged into that; or, with `muted_by`, was muted by that time
-    interval or person. `rank` is that of its next step. `leaves`: its digest no longer counts it.
-    `originals` are, for each of `duplicates`, the delivery that it repeats.
+    """A card to store. `due`: when it next has something to do. `folded` are the deliveries that it
+    took in, `duplicates` those of them that brought nothing new, `originals` the deliveries that
+    those repeat. `settled`: the chat shows all of it, so pending deliveries were merged into that;
+    or, with `muted_by`, were muted by that time interval or person. `rank` is that of its next
+    step. `leaves`: its digest no longer counts it.
     """
 
     card: Card
@@ -31,13 +31,12 @@ class CardChange(Struct, frozen=True):
 
 
 class AttemptResult(Struct, frozen=True):
-    """What an attempt leaves behind. `shown`: the deliveries that the card folded are done; `dead`:
-    why they never will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
-    was counted before it told which others they are. `digest`: the card is the lane's digest, and
+    """The result of an attempt. `shown`: the deliveries that the card folded are done; `dead`: why
+    they never will be; `blocks`: the blocks that the answer demands; `renamed`: budgets that the
+    call counted under before its answer named others. `digest`: the card is the lane's digest and
     names these cards: their deliveries are delivered, those of the others merged; `rang`: it made a
-    sound for what is urgent in it. `also` are other cards that the attempt makes due. `budgets` are
-    those of the call, unless it was refused by one of them; `passed`: the platform itself answered
-    it.
+    sound for something urgent in it. `also` are other cards that the attempt makes due. `budgets`
+    are those of the call, unless one of them refused it; `passed`: the platform itself answered it.
     """
 
     lane: LaneKey

@@ -1,4 +1,4 @@
-"""Composing a turn: the message by which a step shows its card."""
+"""Composing a turn: makes the message by which a step shows its card."""
 
 import math
 from typing import Literal
@@ -28,8 +28,8 @@ from relay.core.turn.finish import Contents
 
 
 class Composed(Struct, frozen=True):
-    """A message made to fit, what it names, and why the template failed, if it did: then the
-    built-in text stands in for it.
+    """A message that fits, the cards or alerts that it names, and why the template failed, if it
+    did: then it is the built-in text.
     """
 
     message: Message
@@ -88,8 +88,8 @@ def _composed_card(
 
 
 def _said(said: ActingReply, card: Card, lane: LaneKey, reader: Reader) -> Message:
-    """One line: which alerts nobody has taken, and who is asked; or that they are silent no
-    more.
+    """One line: which alerts nobody has taken and who is asked, or that they are no longer
+    silenced.
     """
     values: dict[str, str] = {"age": str(reader.duration(said.age)), "name": said.name}
     text = act(reader.language, said.key, said.count or None, **values)
@@ -105,13 +105,13 @@ def _said(said: ActingReply, card: Card, lane: LaneKey, reader: Reader) -> Messa
 
 
 class _Acted(Struct, frozen=True):
-    """What acting adds to the message of a card: lines below its head, and buttons."""
+    """The part of a card's message that comes from acting: lines below its head, and buttons."""
 
     lines: tuple[RichText, ...]
     buttons: Buttons
 
     def on(self, message: Message) -> Message:
-        """The message with them."""
+        """The message with these lines and buttons."""
         body = message.body
         if self.lines and (message.content.text or message.title.text):
             body = join("\n", [*self.lines, *([body] if body.text else [])])
@@ -124,7 +124,7 @@ class _Acted(Struct, frozen=True):
 
 
 def _acted(card: Card, situation: Situation) -> _Acted | None:
-    """What acting adds; None where it has nothing to say."""
+    """The part that comes from acting; None if there is none."""
     marks, policy, config = card.acting, situation.policy, situation.acting
     if marks == NO_MARKS:
         return None

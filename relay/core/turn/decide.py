@@ -1,4 +1,4 @@
-"""Deciding a turn: no other module decides what happens to a card, a digest or a summary."""
+"""Deciding a turn. No other module decides the next step of a card, a digest or a summary."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,25 +21,25 @@ from relay.core.event import EndReason
 from relay.core.routing.lane import Policy, Target
 from relay.core.turn.change import CardChange
 
-# Of the time within which a chat shows all by cards of their own, that within which it does so with
-# what is urgent: ten seconds of a minute.
+# While all urgent cards fit into this part of `digest_after` (ten seconds of a minute), each gets a
+# message of its own.
 URGENT_PART = 6
-# What is urgent, and no more than this, is told by cards of their own however short the budget is.
+# So many urgent cards get messages of their own however short the budget is.
 FEW = 4
-URGENT_PAUSE = 15.0  # least seconds between calls of a lane that rests after a failure
+URGENT_PAUSE = 15.0  # seconds, at least, between calls of a lane that pauses after a failure
 
 
 class Situation(Struct, frozen=True):
-    """What decides beside the card itself: the time (Unix seconds), the chat, what the lane learnt
-    of it, its hours, and who else waits. What others own of an alert (who took it, its silences,
-    its heartbeat) stands in the card (see `Card.acting`).
+    """What a decision depends on beside the card: the time (Unix seconds), the chat, the lane's
+    state, its hours, and what else waits. What others decide about an alert (who took it, its
+    silences, its heartbeat) is in `Card.acting`.
 
     The card was chosen by `rank`. `limits` are the budgets of each call. `waiting` cards of the
-    lane wait for a call; on `lanes` other threads of the chat `waiting_beside` do. `urgent` of
-    those of the lane tell something urgent that is not told yet, and the chat has room for
-    `urgent_room` calls of this lane while that may wait. `lines` are what a digest or a summary
-    tells of; `digest` is the lane's. `memory` is what is known of the last seven days of the card's
-    alert, if it has one. `acting` is what people may do from the chat, `button_key` authenticates
+    lane wait for a call; on `lanes` other threads of the chat `waiting_beside` do. `urgent` of the
+    lane's cards have something urgent that is not told yet, and the chat has room for `urgent_room`
+    calls of this lane while that may wait. `lines` are those of a digest or a summary; `digest` is
+    the lane's. `memory` are the episodes of the card's alert in the last seven days, if the card
+    shows one alert. `acting` is what people may do from the chat; `button_key` authenticates
     buttons (empty: there are none).
     """
 
@@ -62,19 +62,19 @@ class Situation(Struct, frozen=True):
 
     @property
     def policy(self) -> Policy:
-        """How the receiver wants its messages in this chat."""
+        """The policy of the receiver in this chat."""
         return self.target.policy
 
     @property
     def room(self) -> float:
-        """How many calls the chat leaves this lane within `digest_after`."""
+        """How many calls the chat has room for from this lane within `digest_after`."""
         room = digest.capacity(self.limits, self.policy.digest_after)
         return digest.share(room, self.waiting_beside, self.lanes)
 
 
 class Send(Struct, frozen=True):
-    """Make this call for the card as it is here. `contradicted`: the external URLs of two
-    Alertmanagers that go on contradicting each other over its group.
+    """Make this call for the card in the state given. `contradicted`: the external URLs of two
+    Alertmanagers that keep contradicting each other about its group.
     """
 
     card: Card
@@ -84,24 +84,24 @@ class Send(Struct, frozen=True):
 
 
 class Save(Struct, frozen=True):
-    """Nothing to call: keep the card as it is here."""
+    """No call: store the card as given."""
 
     change: CardChange
     contradicted: tuple[str, str] | None = None
 
 
 class Close(Struct, frozen=True):
-    """Nothing to call, now or later: the chat shows the end of the card, which is closed."""
+    """No call, now or later: the chat shows the end of the card, and the card is closed."""
 
     change: CardChange
     contradicted: tuple[str, str] | None = None
 
 
 class Absorb(Struct, frozen=True):
-    """The lane's digest, in the name of `receiver`, tells of the cards that wait: with `urgent`
-    also of those that tell something urgent. They are rechecked at `recheck_at`, Unix seconds.
-    `pressed`: more waits than the chat takes; else they join a digest that is open. `beside`: what
-    was sent by itself since then is counted as well.
+    """The lane's digest, in the name of `receiver`, tells of the waiting cards; with `urgent` also
+    of those with urgent news. They are rechecked at `recheck_at`, Unix seconds. `pressed`: more
+    cards wait than the chat takes; otherwise they join a digest that is open. `beside`: the digest
+    also counts firing cards that got a message of their own since this time (Unix seconds).
     """
 
     receiver: str
@@ -112,8 +112,8 @@ class Absorb(Struct, frozen=True):
 
 
 class Follow(Struct, frozen=True):
-    """One of the urgent cards that the digest has told gets a message of its own. `change` keeps
-    the digest.
+    """One of the urgent cards that the digest has told gets a message of its own. `change` is the
+    digest to store.
     """
 
     change: CardChange
@@ -131,8 +131,8 @@ def pause(
     called_at: float = 0.0,
 ) -> Wait | None:
     """Until when the lane must not call its chat: it pauses after a failure, or the chat refuses
-    messages and is not to be probed yet. None: it may. What is `urgent` and named nowhere yet makes
-    a call from time to time while the lane pauses, which called last at `called_at`.
+    messages and is not to be probed yet. None: it may call. For `urgent` news that nothing has told
+    yet a call is made from time to time during a pause; `called_at` is when the lane last called.
     """
     if state.down:
         return None if may_probe(state.down, targets, now) else Wait(state.down.probe_at)
@@ -143,16 +143,16 @@ def pause(
 
 
 def may_probe(down: Down, targets: tuple[Target, ...], now: float) -> bool:
-    """A chat that refuses is asked again when it is time, or with a secret that it has not
-    refused.
+    """Whether a chat that refuses messages is probed: it is time, or there is a secret that it has
+    not refused.
     """
     is_time = down.probe_at is not None and down.probe_at <= now
     return is_time or down.secret not in {target.endpoint.secret.mark for target in targets}
 
 
 def decide(card: Card, situation: Situation) -> Decision:
-    """What is to be done with the card now, be it a group's, the lane's digest, or its summary
-    after quiet hours.
+    """The decision about the card at `now`: a group's card, the lane's digest, or its summary after
+    quiet hours.
     """
     match card.group:
         case group if group == DIGEST:
@@ -167,7 +167,7 @@ def _decide_card(card: Card, situation: Situation) -> Decision:
     policy, now, hours = situation.policy, situation.now, situation.hours
     ripe = ripened(card, policy, now)
     against = contradiction(card, ripe)
-    if ripe is not card:  # its rank may be another one, and others may go first
+    if ripe is not card:  # its rank may have changed, so that others go first
         return _saved(ripe, situation, against)
     if situation.waiting > situation.room / 2:
         owed = tuple(reply for reply in ripe.owed if _is_kept(ripe, reply, policy))
@@ -190,24 +190,22 @@ def _decide_card(card: Card, situation: Situation) -> Decision:
 
 
 def ripened(card: Card, policy: Policy, now: float) -> Card:
-    """The card with its holds that are over carried out. What newly turns urgent is no longer left
-    to a digest.
+    """The card after its holds that are over. A digest no longer speaks for a card that newly turns
+    urgent.
     """
     ripe = ripen(card, policy, now)
     return leaving(card, ripe, policy)
 
 
 def leaving(before: Card, after: Card, policy: Policy) -> Card:
-    """The card, which speaks for itself again where it newly turned urgent since its digest told of
-    it.
-    """
+    """The card, which speaks for itself again if it turned urgent after its digest told of it."""
     if after.absorbed and after.shown is None and turns_urgent(before, after, policy):
         return replace(after, absorbed=False, announced=False)
     return after
 
 
 def _is_kept(card: Card, reply: OwedReply, policy: Policy) -> bool:
-    """The reply is sent also when the budget is short."""
+    """Whether the reply is sent even if the budget is short."""
     return reply.required or is_urgent_news(card, reply.kind, reply.about, policy)
 
 
@@ -218,8 +216,8 @@ def _saved(card: Card, situation: Situation, against: tuple[str, str] | None) ->
 
 
 def _absorbed(step: Step, ranked: Rank, situation: Situation) -> Absorb | None:
-    """The digest that takes the card in place of the step, if more waits than the chat takes or a
-    digest is open.
+    """The digest that takes in the card instead of the step: more cards wait than the chat takes,
+    or a digest is open.
     """
     policy, now = situation.policy, situation.now
     recheck_at, beside = now + policy.late_hold, now - policy.digest_after
@@ -266,7 +264,7 @@ def _decide_digest(card: Card, situation: Situation) -> Decision:
 
 
 def _decide_summary(card: Card, situation: Situation) -> Decision:
-    """One message after quiet hours of all that fires, with sound if something of it is urgent."""
+    """One message after quiet hours about all that fires, with a sound if some of it is urgent."""
     if situation.hours != UNRESTRICTED or not situation.lines:
         return Save(CardChange(card, situation.hours.until, urgent=False))
     if _pauses(card, Post(silent=True), situation, Rank.FIRST):
@@ -277,7 +275,7 @@ def _decide_summary(card: Card, situation: Situation) -> Decision:
 
 
 def _pauses(card: Card, step: Step, situation: Situation, ranked: Rank | None = None) -> bool:
-    """The card failed a moment ago, and others of its lane may go meanwhile."""
+    """Whether the card failed a moment ago and others of its lane may go meanwhile."""
     if card.failures is None:
         return False
     ranked = rank_of(card, step, situation.policy) if ranked is None else ranked
@@ -285,8 +283,8 @@ def _pauses(card: Card, step: Step, situation: Situation, ranked: Rank | None = 
 
 
 def _paused_until(card: Card, state: LaneState, ranked: Rank) -> float:
-    """Until when the card pauses, Unix seconds: not for long where nobody was told of what is
-    urgent, and no message is doubled.
+    """Until when the card pauses, Unix seconds: not long if something urgent is untold and no
+    message would be doubled.
     """
     until = paused_until(card.failures, state)
     if card.failures is None or ranked != Rank.URGENT or card.failures.unknown:
@@ -295,8 +293,8 @@ def _paused_until(card: Card, state: LaneState, ranked: Rank) -> float:
 
 
 def kept(card: Card, situation: Situation) -> CardChange:
-    """The card of a group as it is to be kept. What a muted card brings is muted: the card shows
-    the state after the mute.
+    """The card of a group in the form in which it is stored. The deliveries of a muted card end as
+    muted; the card shows the state after the mute.
     """
     policy, hours, now = situation.policy, situation.hours, situation.now
     muted = hours.muted and not (hours.edits and card.shown)
@@ -319,9 +317,9 @@ def kept(card: Card, situation: Situation) -> CardChange:
 
 
 def hours_of(card: Card, target: Target, config: ActiveConfig, now: float) -> Hours:
-    """How the present hour, by the clock on the wall, treats the card in this chat."""
+    """The effect of the present wall-clock hour on the card in this chat."""
     ahead, policy = config.wall_ahead, target.policy
-    if ahead:  # the end of a mute is a wait, and follows the steady clock
+    if ahead:  # the end of a mute is a wait, which follows the steady clock
         policy = replace(policy, muted_until=policy.muted_until and policy.muted_until + ahead)
     hours = hours_at(config.routing, config.intervals, card, target.lane, policy, now + ahead)
     return replace(hours, until=hours.until - ahead) if hours.until is not None else hours

@@ -1,4 +1,4 @@
-"""Finishing a turn: the result of a call is applied to its card and lane."""
+"""Finishing a turn: applies the result of a call to its card and lane."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.budget import Block
-from relay.core.card import digest, suspicion
+from relay.core.card import digest, suspicion, withheld
 from relay.core.card.advance import Advanced, advance
 from relay.core.card.card import Card
-from relay.core.card.digest import DIGEST, QUIET
+from relay.core.card.digest import DIGEST, QUIET, Line
 from relay.core.card.failures import paused_until
 from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import (
@@ -29,8 +29,9 @@ from relay.core.turn.decide import Send, Situation, kept
 
 
 class Attempted(Struct, frozen=True):
-    """A call that was made: when it ended (Unix seconds), its outcome, the blocks of its headers,
-    the lane with the facts learnt on the way, and the budgets that turned out to have another name.
+    """A call that was made: when it ended (Unix seconds), its outcome, the blocks that its headers
+    demand, the lane state with what the answer told, and the budgets that turned out to have
+    another name.
     """
 
     at: float
@@ -52,7 +53,7 @@ class Contents(Struct, frozen=True):
 def finish(
     send: Send, situation: Situation, contents: Contents, attempted: Attempted, jitter: float
 ) -> AttemptResult:
-    """The result of the attempt, to be settled by the next turn. `jitter`, 0 to 1, spreads the next
+    """The result of the attempt, which the next turn settles. `jitter` (0 to 1) spreads the next
     try.
     """
     seconds = attempted.at - situation.now
@@ -100,12 +101,17 @@ def _finish_digest(
     lines, at = situation.lines, attempted.at
     advanced = _advanced(send, attempted, jitter, digest.mark(lines))
     card, over = advanced.card, advanced.shown and digest.is_over(lines)
-    if advanced.shown:
-        card = replace(card, waiting_since=None, closed_at=at if over else None)
     rang = _rang(send.step, attempted.outcome)
     if rang:
         card = replace(card, storm=replace(digest.storm_of(card), rung_at=at))
-    rests = over or (advanced.shown and not any(line.urgent for line in lines))
+    card = _withholding(card, lines, send.step, attempted, advanced.state)
+    known = digest.storm_of(card).withheld
+    if advanced.shown and known is not None and not known.refused and not over:
+        card = replace(card, waiting_since=send.card.waiting_since, doubt=send.card.doubt)
+    elif advanced.shown:
+        card = replace(card, waiting_since=None, closed_at=at if over else None)
+    urgent = any(line.urgent for line in lines)
+    rests = over or (advanced.shown and known is None and not urgent)
     return AttemptResult(
         lane=situation.target.lane,
         state=advanced.state,
@@ -122,9 +128,25 @@ def _finish_digest(
     )
 
 
+def _withholding(
+    card: Card, lines: Sequence[Line], step: Step, attempted: Attempted, state: LaneState
+) -> Card:
+    """The digest with what is known now of the texts that its chat does not take."""
+    storm = digest.storm_of(card)
+    told = digest.joined(lines) if isinstance(step, Reply) else lines
+    match attempted.outcome:
+        case Delivered():
+            known = withheld.passed(storm.withheld, lines, told)
+        case Unavailable() | Unknown(stopped=False) if card.failures is not None:
+            known = withheld.failed(storm.withheld, told, card.failures, state, attempted.at)
+        case _:
+            return card
+    return card if known == storm.withheld else replace(card, storm=replace(storm, withheld=known))
+
+
 def _rang(step: Step, outcome: Outcome) -> bool:
-    """The digest made a sound, or will not: a line that the chat does not take, or that may stand
-    there already, is not tried again.
+    """Whether the digest made its sound, or never will: a line that the chat does not accept, or
+    may have already, is not sent again.
     """
     match step:
         case Post(silent=silent):
@@ -146,7 +168,7 @@ def _finish_summary(
 
 
 def _again_at(advanced: Advanced) -> float:
-    """When a card that is not shown yet has its next try: at once, or when its pause ends."""
+    """When a card that is not shown yet is tried again: at once, or when its pause ends."""
     return max(advanced.card.tried_at, paused_until(advanced.card.failures, advanced.state))
 
 
@@ -162,7 +184,9 @@ def _summary_due(situation: Situation) -> tuple[CardChange, ...]:
 
 
 def _suspecting(state: LaneState, card: Card, attempted: Attempted, seconds: float) -> LaneState:
-    """The lane after a call of so many seconds: what a card holds that failed is suspected."""
+    """The lane after a call of so many seconds. After a failed one the words of its card are
+    suspected.
+    """
     match attempted.outcome:
         case Delivered():
             return suspicion.lifted(state, card, attempted.at)
@@ -173,7 +197,9 @@ def _suspecting(state: LaneState, card: Card, attempted: Attempted, seconds: flo
 
 
 def _marked(state: LaneState, situation: Situation) -> LaneState:
-    """A chat that is down refused this secret: another one is tried at once."""
+    """The lane state with the mark of the secret that a chat refused: another secret is tried at
+    once.
+    """
     if state.down is None:
         return state
     return replace(state, down=replace(state.down, secret=situation.target.endpoint.secret.mark))

@@ -12,8 +12,8 @@ from relay.core.turn.change import CardChange
 
 
 def leads_to(config: ActiveConfig, lane: LaneKey, state: LaneState, receiver: str) -> Target | None:
-    """The receiver's chat that has taken over a lane which is configured no more: that of the bot
-    beside the same webhook, or else in the same channel.
+    """The receiver's target that has taken over a lane which is no longer configured: that of the
+    bot beside the same webhook, or else in the same channel.
     """
     found = [
         target
@@ -27,9 +27,9 @@ def leads_to(config: ActiveConfig, lane: LaneKey, state: LaneState, receiver: st
 
 
 def moved(card: Card, known: Card | None, target: Target, now: float) -> CardChange | None:
-    """The card as its new lane is to have it, where `known` is what that has of it. It is posted
-    once more, silently, since people were told. The webhook is to say at the former message where
-    it goes on; where there is none any more, the new message links back. None: nobody was told.
+    """The card for its new lane; `known` is the card that this lane already has of it. It is posted
+    once more, silently, since people were told. The webhook edits the former message to say where
+    the card goes on; if that message is gone, the new one links back. None: nobody was told.
     """
     message = card.shown.message if card.shown else None
     if card.group in (DIGEST, QUIET) or (message is None and not card.absorbed):

@@ -1,4 +1,4 @@
-"""The fields of a payload, read one by one: a wrong one costs itself and no other."""
+"""The fields of a payload, read one by one: a wrong one is left out alone."""
 
 import re
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
 ABSENT = Raw(b"null")
 _LAST_MOMENT = 253_402_300_799  # the end of the year 9999
-_FIRST_MILLISECONDS = 10**11  # as seconds it would be in the year 5138
+_FIRST_MILLISECONDS = 10**11  # the same number of seconds would be in the year 5138
 _TEXT: Decoder[str] = Decoder(str)
 _COUNT: Decoder[int] = Decoder(Count)
 _MOMENT: Decoder[datetime] = Decoder(Moment)
@@ -22,8 +22,8 @@ _MIXED_LABELS = Decoder(dict[str, Raw])
 
 
 _EPOCH = re.compile(r"\d{1,16}(?:\.\d{1,9})?(?:[eE]\+?\d)?", re.ASCII)
-# RFC 3339 with what senders make of it, and Go's Time.String:
-# `2026-11-22 08:00:00.5 +0100 CET m=+0.1`.
+# RFC 3339 with the variants that senders write, and Go's Time.String: `2026-11-22 08:00:00.5 +0100
+# CET m=+0.1`.
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d(?:[.,]\d{1,9})?))?"
@@ -33,13 +33,13 @@ _TIME = re.compile(
 
 
 def seconds_of(moment: datetime | None) -> float | None:
-    """Unix seconds; None for Go's zero time and all else before 1970."""
+    """Unix seconds; None for Go's zero time and any other time before 1970."""
     seconds = moment.timestamp() if moment else 0.0
     return seconds if seconds > 0 else None
 
 
 def text_of(raw: Raw) -> str:
-    """A text, number or truth value as text; empty for all else."""
+    """A text, number or boolean as text; empty for anything else."""
     return _scalar(raw) or ""
 
 
@@ -61,10 +61,10 @@ def status_of(raw: Raw) -> AlertStatus | None:
 
 
 def time_of(raw: Raw) -> float | None:
-    """Unix seconds, as `seconds_of` gives them; None for what is not a time.
+    """Unix seconds, as `seconds_of` gives them; None if it is not a time.
 
-    Read are RFC 3339 and its usual variants, Go's Time.String, and Unix seconds or milliseconds.
-    A time without a zone is UTC.
+    It reads RFC 3339 and its usual variants, Go's Time.String, and Unix seconds or milliseconds. A
+    time without a zone is UTC.
     """
     try:
         return seconds_of(_MOMENT.decode(raw))
@@ -80,8 +80,8 @@ def _epoch(text: str) -> float:
 
 
 def _calendar(text: str) -> float:
-    """Unix seconds of a date, or of a date and a time; 0.0 for all else. A leap second is the one
-    after it.
+    """Unix seconds of a date, or of a date and a time; 0.0 for anything else. A leap second is the
+    second after it.
     """
     found = _TIME.fullmatch(text)
     if found is None:
@@ -101,8 +101,8 @@ def _calendar(text: str) -> float:
 
 
 def labels_of(raw: Raw) -> Labels | None:
-    """A map of strings; its numbers and truth values become text, and the rest of it is left out.
-    Null is an empty map; None for what is not a map.
+    """A map of strings; its numbers and booleans become text, and other values are left out. Null
+    is an empty map; None for anything that is not a map.
     """
     try:
         return _LABELS.decode(raw) or {}

@@ -1,4 +1,4 @@
-"""An Alertmanager webhook body becomes notifications: the envelope is checked at once, alerts are
+"""A webhook body of Alertmanager becomes notifications: the envelope is checked at once, alerts are
 read part by part.
 """
 
@@ -30,7 +30,7 @@ from relay.core.webhook.payload_alert import (
 from relay.core.webhook.shape import PayloadError, check_encoding, check_shape, mended
 
 PART = 256
-_KNOWN_SIZE = 1 << 20  # bytes of a body whose alerts are all decoded at once
+_KNOWN_SIZE = 1 << 20  # bytes; a body up to this size has its alerts decoded at once
 
 
 _A_LIST = (
@@ -40,8 +40,8 @@ _A_LIST = (
 
 
 class _Envelope(Struct, rename="camel"):
-    """The body with its values unread: only `alerts` has to be right, all else is taken as far as
-    it goes.
+    """The body with its values undecoded: only `alerts` has to be valid, everything else is read as
+    far as it goes.
     """
 
     alerts: list[Raw]
@@ -58,7 +58,7 @@ class _Envelope(Struct, rename="camel"):
 
 
 class _Known(Struct, rename="camel", forbid_unknown_fields=True):
-    """A body as Alertmanager writes it, with its fields and no other: its depth is known."""
+    """A body as Alertmanager writes it, with exactly its fields, so that its depth is known."""
 
     alerts: list[StrictAlert]
     version: str | None = None
@@ -80,10 +80,10 @@ _META = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
 
 
 def parse(body: bytes, source: str) -> Iterator[Notification]:
-    """The notifications of a body: one, or one for each `PART` alerts of a larger one, read as they
-    are asked for.
+    """The notifications of a body: one, or one for each `PART` alerts of a larger body, read as
+    they are asked for.
 
-    A body with Alertmanager's fields and no fault is decoded at once, any other field by field.
+    A body with Alertmanager's fields and no fault is decoded at once, any other one field by field.
     Raises PayloadError at the call and never later: an alert that cannot be read becomes a fallback
     alert. https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
@@ -98,7 +98,7 @@ def parse(body: bytes, source: str) -> Iterator[Notification]:
 
 
 def _known(body: bytes) -> _Known | None:
-    """A body as Alertmanager writes it; None for any other, also for one that is refused."""
+    """A body as Alertmanager writes it; None for any other body, a refused one too."""
     try:
         return _KNOWN.decode(body)
     except DecodeError:
@@ -122,7 +122,9 @@ def _envelope(body: bytes | bytearray) -> _Envelope:
 def _notifications(
     whole: Notification, told: AlertStatus | None, unread: Sequence[StrictAlert | Raw]
 ) -> Iterator[Notification]:
-    """`told` is the status that the payload gives, None where it gives none."""
+    """The notifications of a body. `told` is the status that the payload has, None if it
+    has none.
+    """
     parts = max(1, -(-len(unread) // PART))
     known_by = believed(unread, told)
     alerts = _page(unread, told, known_by) if parts == 1 else ()
@@ -167,15 +169,16 @@ def _number(fingerprint: str) -> int:
 
 
 def _own_key(fingerprints: Set[str]) -> str:
-    """A key for a payload that names no group: its alerts are the group."""
+    """A group key for a payload that names no group: its alerts are the group."""
     if not fingerprints:
         return "{}:{}"
     return f"alerts:{digest_of(' '.join(sorted(fingerprints)).encode()):016x}"
 
 
 def _told_apart(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
-    """Alerts of which several have one fingerprint, each by one of its own labels, but for the one
-    whose it is. Of the same alert in both states the firing one counts.
+    """The alerts, with those of several that share a fingerprint identified by the hash of their
+    own labels, except the one to which it belongs. If an alert is there in both states, the firing
+    one counts.
     """
     counted = Counter(alert.fingerprint for alert in alerts)
     apart = [
@@ -241,7 +244,9 @@ def _unquoted(receiver: str) -> str:
 
 
 def _group_key(labels: Labels) -> str:
-    """A key in Alertmanager's form for a sender that gave none; empty where it gave no labels."""
+    """A group key in Alertmanager's form for a sender that gave none; empty if it gave no
+    labels.
+    """
     if not labels:
         return ""
     return (

@@ -27,7 +27,7 @@ from relay.core.webhook.fields import (
 )
 
 _DESCRIPTION = 500
-_MOST_WITNESSES, _LONGEST_WITNESS = 5, 4000  # alerts, and characters of the labels of one
+_MOST_WITNESSES, _LONGEST_WITNESS = 5, 4000  # alerts, and characters of the labels of each
 _FINGERPRINT = re.compile("[0-9a-f]{16}").fullmatch
 
 
@@ -48,7 +48,7 @@ class KnownAlert(Struct, rename="camel", gc=False):
 
 
 class StrictAlert(Struct, rename="camel", gc=False, forbid_unknown_fields=True):
-    """An alert with Alertmanager's fields and no other: its depth is known."""
+    """An alert with exactly Alertmanager's fields, so that its depth is known."""
 
     status: AlertStatus
     labels: Labels | None = None
@@ -60,7 +60,7 @@ class StrictAlert(Struct, rename="camel", gc=False, forbid_unknown_fields=True):
 
 
 class _Fields(Struct, rename="camel"):
-    """An alert with its values unread."""
+    """An alert with its values undecoded."""
 
     status: Raw = ABSENT
     labels: Raw = ABSENT
@@ -83,8 +83,9 @@ _VALUES: Decoder[dict[str, float] | None] = Decoder(dict[str, float] | None)
 def read_alert(
     unread: StrictAlert | Raw, told: AlertStatus | None, *, believed: bool, known_by: str = ""
 ) -> Alert:
-    """`told` is the status of the payload, None where it gives none. `believed`: the fingerprint
-    that it gives is Alertmanager's. `known_by` spares a second hashing of the labels."""
+    """The alert. `told` is the status of the payload, None if it has none. `believed`: its
+    fingerprint is Alertmanager's. `known_by` saves hashing the labels a second time.
+    """
     match unread:
         case StrictAlert():
             return _from_known(unread, unread.annotations, believed, known_by)
@@ -121,8 +122,8 @@ def _from_known(
 
 
 def _from_fields(raw: Raw, told: AlertStatus | None, *, believed: bool) -> Alert:
-    """Each field by itself: what cannot be read costs that field alone. Only an alert without
-    readable labels is malformed.
+    """The alert, read field by field: a value that cannot be read affects only its field. Only an
+    alert without readable labels is malformed.
     """
     try:
         fields = _FIELDS.decode(raw)
@@ -132,8 +133,8 @@ def _from_fields(raw: Raw, told: AlertStatus | None, *, believed: bool) -> Alert
     if labels is None:
         return _malformed(raw, fields, "labels", believed=believed)
     ends_at = time_of(fields.ends_at)
-    # Alertmanager gives an end only to what has ended, and calls a payload resolved when all in
-    # it is.
+    # Alertmanager sets an end only for alerts that have ended, and calls a payload resolved only if
+    # all of its alerts are.
     ended: AlertStatus = "resolved" if told == "resolved" or ends_at else "firing"
     status = status_of(fields.status) or ended
     given = text_of(fields.fingerprint)
@@ -151,7 +152,7 @@ def _from_fields(raw: Raw, told: AlertStatus | None, *, believed: bool) -> Alert
 
 
 def _with_grafanas(annotations: Labels, told: KnownAlert | _Fields) -> Labels:
-    """The annotations, and beside them what Grafana's webhook alone has, under `__...__` names.
+    """The annotations, with those fields that only Grafana's webhook has under `__...__` names.
 
     https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
     """
@@ -181,8 +182,8 @@ def _values(raw: Raw) -> str:
 
 
 def _malformed(raw: Raw, fields: _Fields, faulty: str, *, believed: bool) -> Alert:
-    """A readable alert in the place of one that is none, so that it reaches people all the same.
-    Annotations that can be read are kept, and the raw text stands below their description.
+    """A readable alert in place of a malformed one, so that people get to see it. Annotations that
+    can be read are kept, and the raw text is put below their description.
     """
     annotations = labels_of(fields.annotations) or {}
     own = annotations.get("description")
@@ -207,8 +208,8 @@ def _shortened(raw: Raw) -> str:
 
 
 def _given(fingerprint: str | None) -> str:
-    """The fingerprint that a payload gives, where it has the form of Alertmanager's; else empty. A
-    sender that writes another one may write it for all its alerts.
+    """The fingerprint in a payload, if it has the form of Alertmanager's; else empty. A sender that
+    writes another form may use one value for all its alerts.
     """
     return fingerprint if fingerprint and _FINGERPRINT(fingerprint) else ""
 
@@ -218,8 +219,8 @@ def digest_of(text: bytes) -> int:
 
 
 def believed(unread: Sequence[StrictAlert | Raw], told: AlertStatus | None) -> bool:
-    """Whether the fingerprints of a payload follow from the labels, as Alertmanager's do, by the
-    first alert that shows it. Those of another sender may be the same for different labels, also
+    """Whether the fingerprints of a payload follow from the labels, as Alertmanager's do; the first
+    alert that shows it decides. Those of another sender may be the same for different labels, also
     in different payloads.
     """
     for each in unread[:_MOST_WITNESSES]:

@@ -7,7 +7,7 @@ from codecs import getincrementaldecoder
 from itertools import accumulate
 
 DEEPEST = 32
-MOST_ALERTS = 1_000_000  # of 128 bytes each, in the largest body
+MOST_ALERTS = 1_000_000  # of 128 bytes each in the largest body
 _SLICE = 1 << 20
 _LONGEST_TEXT = 8 << 20
 
@@ -16,8 +16,8 @@ _NO_NESTING = _NO_STRUCTURE + b","
 _STEPS = [(code in b"[{") - (code in b"]}") for code in range(256)]
 _IS_COMMA = bytes(code == ord(",") for code in range(256))
 _IS_IN_ALERTS = bytes(depth == 2 for depth in range(256))
-# Half of a surrogate pair: a high one that no low one follows, or a low one that follows no high
-# one.
+# Half of a surrogate pair: a high one without a low one after it, or a low one without a high one
+# before it.
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*+)\\u(?:[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u)[dD][c-fC-F]..)"
 )
@@ -45,8 +45,8 @@ def check_encoding(body: bytes) -> None:
 def mended(body: bytes | bytearray) -> bytes | bytearray:
     """The body with a replacement character for each half of a surrogate pair.
 
-    Cut at quotes, where no escape goes on: one search through all of it would hold up every other
-    request.
+    The body is cut at quotes, which no escape spans: one search through all of it would keep other
+    requests waiting.
     """
     mended = bytearray()
     start = 0
@@ -60,12 +60,13 @@ def mended(body: bytes | bytearray) -> bytes | bytearray:
 
 
 def check_shape(body: bytes) -> None:
-    """Depth and number of alerts, before anything is made of them. Slice by slice, so that no
-    second copy of a large body is made; the decoder reports what is not JSON. Only a body with
-    room for too many alerts has its commas looked at, which are most of the work."""
+    """Checks depth and number of alerts before anything is decoded. It reads slice by slice, so
+    that a large body is not copied; the decoder reports what is not JSON. Commas, the largest part
+    of the work, are counted only in a body that has room for too many alerts.
+    """
     needless = _NO_NESTING if len(body) < 2 * MOST_ALERTS else _NO_STRUCTURE
     start = depth = listed = 0
-    within = 0  # 1 where the slice begins inside a string
+    within = 0  # 1 if the slice begins inside a string
     while start < len(body):
         last = _NO_BACKSLASH.search(body, start + _SLICE)
         end = last.end() if last else len(body)
@@ -88,5 +89,5 @@ def check_shape(body: bytes) -> None:
 
 
 def _count_both(one: bytes, other: bytes) -> int:
-    """At how many places both have a 1 and not a 0."""
+    """The number of places where both have a 1."""
     return (int.from_bytes(one, "big") & int.from_bytes(other, "big")).bit_count()

@@ -1,4 +1,4 @@
-"""Discord's channel webhooks, as the contract of `relay/platforms/contract.py` wants it."""
+"""Discord: the members of `relay/platforms/contract.py`."""
 
 from relay.platforms.discord.bot import buttons_in, kind_of, needs_kind
 from relay.platforms.discord.config import (

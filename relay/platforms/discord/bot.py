@@ -1,4 +1,4 @@
-"""Discord's channels as the bot reaches them: messages with buttons and real replies.
+"""Discord's channels by way of a bot: messages with buttons and real replies.
 
 https://docs.discord.com/developers/resources/message#create-message
 """
@@ -51,7 +51,7 @@ class _Reference(Struct, frozen=True):
 
 
 class BotMessage(Struct, frozen=True, omit_defaults=True):
-    """What a message of the bot shows: the parts as a webhook writes them."""
+    """A message of the bot: the same parts as a webhook's."""
 
     allowed_mentions: Struct
     content: str = ""
@@ -62,7 +62,7 @@ class BotMessage(Struct, frozen=True, omit_defaults=True):
 
 
 class _EditMessage(Struct, frozen=True):
-    """What is left out would stay: buttons as well."""
+    """An edit. A missing part would stay as it is, buttons too."""
 
     allowed_mentions: Struct
     content: str
@@ -71,19 +71,21 @@ class _EditMessage(Struct, frozen=True):
 
 
 class _StartThread(Struct, frozen=True):
-    """https://docs.discord.com/developers/resources/channel#start-thread-in-forum-or-media-channel"""
+    """https://docs.discord.com/developers/resources/channel#start-thread-in-forum-or-media-
+    channel
+    """
 
     name: str
     message: BotMessage
 
 
 def is_bot(lane: LaneKey) -> bool:
-    """The lane is a channel of the bot, and not one of a webhook."""
+    """Whether the lane is a channel of the bot, and not one of a webhook."""
     return bool(lane.chat)
 
 
 def needs_kind(endpoint: Endpoint) -> bool:
-    """Once for each webhook: messages of one that a person made have no buttons.
+    """Once for each webhook, since messages of a webhook that a person made have no buttons.
 
     https://docs.discord.com/developers/resources/webhook#execute-webhook
     """
@@ -91,14 +93,14 @@ def needs_kind(endpoint: Endpoint) -> bool:
 
 
 def kind_of(response: Response | NoAnswer) -> str:
-    """The `application_id` of a webhook; "-" of one that a person made."""
+    """The `application_id` of a webhook; "-" for one that a person made."""
     body = json_object(response.body) if isinstance(response, Response) else None
     return positive_id((body or {}).get("application_id")) or "-"
 
 
 def buttons_in(lane: LaneKey, kind: str, acting: ActingConfig) -> ButtonsIn:
-    """Under messages of the bot, and of a webhook of its application, whose id is mostly that of
-    the bot.
+    """All buttons for messages of the bot, and for those of a webhook of its application, whose id
+    mostly equals the bot's.
     """
     discord = acting.discord
     own = () if discord is None else (discord.application, discord.account)
@@ -106,7 +108,7 @@ def buttons_in(lane: LaneKey, kind: str, acting: ActingConfig) -> ButtonsIn:
 
 
 def rows(buttons: Buttons) -> tuple[ActionRow, ...]:
-    """Buttons as components; what has too much text is left out, for it would be refused."""
+    """Buttons as components. One with too much text is left out, since it would be refused."""
     found = []
     for row in buttons:
         for start in range(0, len(row), _MOST_IN_ROW):
@@ -130,7 +132,7 @@ def rows(buttons: Buttons) -> tuple[ActionRow, ...]:
 def request(
     endpoint: Endpoint, step: Step, message: BotMessage, file: Attachment | None
 ) -> Request:
-    """The call that makes the step show the message. A reply refers to its message."""
+    """The call for the step. A reply refers to its message."""
     lane = endpoint.lane
     if isinstance(step, Edit):
         at = step.message
@@ -173,7 +175,7 @@ def headers(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
 
 
 def delivered(lane: LaneKey, step: Step, number: str, channel: str) -> MessageRef | None:
-    """Where a new message stands, by the ids of the answer. The first message of a forum post has
+    """The address of a new message, by the ids of the answer. The first message of a forum post has
     the id of its thread, and the answer is the thread.
     """
     match step:

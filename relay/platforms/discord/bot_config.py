@@ -1,4 +1,4 @@
-"""The Discord bot in relay.yml: its keys under `global`, and what its token tells."""
+"""The Discord bot in relay.yml: its keys under `global`, and what can be read from its token."""
 
 import re
 from base64 import urlsafe_b64decode
@@ -15,25 +15,26 @@ _AT: Loc = ("global",)
 
 
 class DiscordGlobals(Model):
-    """What all Discord channels have in common."""
+    """Settings of all Discord channels."""
 
     discord_api_url: Address = "https://discord.com/api/v10"
-    """Address of the API, for the bot; the address of a webhook names its own."""
+    """Address of the API, for the bot; a webhook's URL has its own."""
     discord_bot_token: SecretText | None = None
     """Token of the bot, for entries with `channel_id`; better in a file."""
     discord_bot_token_file: str | None = None
     """File that holds the token of the bot."""
     discord_interactions: Literal["gateway", "endpoint"] = "gateway"
-    """How presses come in: over a connection that the relay opens, or by POST to
-    `/discord/APPLICATION`."""
+    """How presses arrive: over a connection that the relay opens, or by POST to
+    `/discord/APPLICATION`.
+    """
     discord_application_id: Text = ""
-    """Id of the application, where presses come by POST, or where it is not that of the bot."""
+    """Id of the application, if presses come by POST, or if it differs from the bot's."""
     discord_public_key: Text = ""
-    """Public key of the application, where presses come by POST."""
+    """Public key of the application, if presses come by POST."""
 
 
 def account_of(token: Secret) -> str:
-    """The id of the bot's user, which the token begins with; empty when it is not a bot token."""
+    """The id of the bot's user, with which the token begins; empty if it is not a bot token."""
     found = _TOKEN.fullmatch(token.reveal())
     if found is None:
         return ""
@@ -45,7 +46,7 @@ def account_of(token: Secret) -> str:
 
 
 def bot_of(common: DiscordGlobals, reader: EntryReader) -> DiscordBot | None:
-    """The bot of the file; None when it names none. Faults are reported at their keys."""
+    """The bot of the file; None if it has none. Faults are reported at their keys."""
     if common.discord_bot_token is None and common.discord_bot_token_file is None:
         return None
     token, at = reader.secret(

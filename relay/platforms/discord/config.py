@@ -32,8 +32,8 @@ TITLE = "Discord"
 CHATS = "channels"
 SECRET_KEYS = frozenset({"webhook_url", "discord_bot_token"})
 
-# https://discord.com/developers/docs/topics/rate-limits (address), and a little under the figures
-# reported for webhooks and channels (discord/discord-api-docs issue 367)
+# https://discord.com/developers/docs/topics/rate-limits (address); the others are a little below
+# the figures reported for webhooks and channels (discord/discord-api-docs issue 367)
 RATES: Mapping[str, Rate] = {
     "webhook": Rate(5, 2.2),
     "channel": Rate(27, 60.0),
@@ -51,35 +51,37 @@ _LONGEST_THREAD_NAME, _LONGEST_USERNAME = 100, 80
 
 
 class DiscordConfig(Entry):
-    """A channel, as the bot or one webhook reaches it."""
+    """A channel, by way of the bot or of one webhook."""
 
     channel_id: Text = ""
-    """The channel, where the bot posts; a webhook beside it only edits what it once wrote."""
+    """The channel in which the bot posts. A webhook beside it only edits the messages that it once
+    wrote.
+    """
     webhook_url: SecretText | None = None
-    """The webhook; better in a file, since who knows it can post."""
+    """The webhook; better in a file, since whoever has the URL can post."""
     webhook_url_file: FileName | None = None
     """File that holds the webhook URL."""
     parse_mode: Literal["Markdown", "HTML", "none", ""] = "Markdown"
-    """What the template is written in; Markdown is Discord's."""
+    """What the template is written in; `Markdown` is Discord's."""
     username: str = ""
-    """Name that the messages appear under."""
+    """Name that the messages show as their author."""
     avatar_url: Address = ""
     """Picture beside the name."""
     thread_id: Text = ""
-    """Thread of the channel."""
+    """Id of a thread of the channel."""
     thread_name: str = ""
     """Title of the post that is made in a forum channel."""
 
 
 class DiscordLimits(Model):
-    """Calls per webhook, per channel, and per address that the relay calls from."""
+    """Calls per webhook, per channel, and per address from which the relay calls."""
 
     webhook: RateText | None = None
     """Calls of one webhook (5/2200ms)."""
     channel: RateText | None = None
     """Messages to one channel (27/60s)."""
     address: RateText | None = None
-    """Calls from this machine (45/1s)."""
+    """Calls from this machine's address (45/1s)."""
 
 
 ENTRY = DiscordConfig
@@ -89,29 +91,29 @@ SUBSCRIBERS: Entry | None = None
 
 
 def parse_mode(entry: DiscordConfig) -> str:
-    """Which of `WRITINGS` the entry's template is in."""
+    """The key of `WRITINGS` for the entry's template."""
     return entry.parse_mode
 
 
 def secret_files(entry: DiscordConfig) -> Iterator[str]:
-    """The files that hold webhook URLs."""
+    """The files with webhook URLs."""
     yield from file_names(entry.webhook_url_file)
 
 
 def global_secret_files(common: DiscordGlobals) -> Iterator[str]:
-    """The file that holds the token of the bot."""
+    """The file with the token of the bot."""
     yield from filter(None, (common.discord_bot_token_file,))
 
 
 def refined(policy: Policy, entry: DiscordConfig) -> Policy:
-    """The policy with the name and the picture that messages appear under."""
+    """The policy with the name and the picture of the messages' author."""
     return replace(policy, username=entry.username, avatar_url=entry.avatar_url)
 
 
 def chats(
     entry: DiscordConfig,
     common: DiscordGlobals,
-    policy: Policy,  # noqa: ARG001 - as the contract has it
+    policy: Policy,  # noqa: ARG001 - the contract's signature
     loc: Loc,
     reader: EntryReader,
 ) -> Chats:
@@ -141,7 +143,9 @@ def _of_bot(
     loc: Loc,
     reader: EntryReader,
 ) -> Iterator[tuple[When, Endpoint]]:
-    """The channel as the bot reaches it. A webhook beside it is one, not chosen by a label."""
+    """The channel by way of the bot. The webhook beside it must be a single one, not chosen by a
+    label.
+    """
     if not re.fullmatch("[1-9][0-9]{4,19}", entry.channel_id):
         reader.fault((*loc, "channel_id"), "a channel is named by its number")
     bot = bot_of(common, reader)
@@ -159,8 +163,8 @@ def _of_bot(
 
 
 def _check(entry: DiscordConfig, loc: Loc, reader: EntryReader) -> None:
-    """Limits of https://discord.com/developers/docs/resources/webhook that would fail every
-    message.
+    """Reports values beyond limits of https://discord.com/developers/docs/resources/webhook with
+    which every message would fail.
     """
     if entry.thread_id and entry.thread_name:
         reader.fault((*loc, "thread_name"), 'write one of "thread_id" and "thread_name"')
@@ -203,14 +207,14 @@ def _webhook(
 
 
 def spell(lane: LaneKey) -> str:
-    """`discord webhook 222 thread 5`: on one line, in words of the configuration."""
+    """`discord webhook 222 thread 5`: one line, in words of the configuration."""
     thread = lane.thread.removeprefix("name:")
     where = f"channel {lane.chat}" if lane.chat else f"webhook {lane.account}"
     return f"discord {where}" + (f" thread {thread}" if thread else "")
 
 
 def remedy(outcome: ThreadGone | ChatDown | BotDown, place: str) -> str:
-    """What the operator can do, with `place` (FILE:LINE) of the entry."""
+    """What the operator can do; `place` is FILE:LINE of the entry."""
     settings = "the channel's settings (Integrations)"
     match outcome:
         case ChatDown():

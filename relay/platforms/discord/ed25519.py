@@ -1,5 +1,5 @@
-"""Ed25519 signatures are verified, never made: what is computed with is public, so that it need not
-take a constant time. https://www.rfc-editor.org/rfc/rfc8032#section-5.1.7
+"""Verifies Ed25519 signatures. It makes none: all its inputs are public, so that the computation
+need not take constant time. https://www.rfc-editor.org/rfc/rfc8032#section-5.1.7
 """
 
 from hashlib import sha512
@@ -25,7 +25,7 @@ def verifies(public_key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def _point(data: bytes) -> _Point | None:
-    """The point that 32 bytes encode, in the one way that is allowed; None when there is none."""
+    """The point that 32 bytes encode in the one allowed way; None if there is none."""
     number = int.from_bytes(data, "little")
     sign, y = number >> 255, number & ((1 << 255) - 1)
     if y >= _P:
@@ -69,7 +69,7 @@ def _negative(point: _Point) -> _Point:
 
 
 def _sum(factor: int, point: _Point, other_factor: int, other: _Point) -> _Point:
-    """Both multiples added, in one pass over their bits."""
+    """The sum of both multiples, in one pass over their bits."""
     both = _add(point, other)
     found: _Point = (0, 1, 1, 0)
     for at in range(max(factor.bit_length(), other_factor.bit_length()) - 1, -1, -1):

@@ -1,5 +1,5 @@
-"""Every answer of Discord and what it comes to: the first row that fits decides; docs/errors.md
-shows the same table.
+"""Every answer of Discord with its outcome. The first row that matches decides; docs/errors.md has
+the same table.
 
 The codes are those of https://docs.discord.com/developers/topics/opcodes-and-status-codes; they
 decide before the status, which the documentation does not give.

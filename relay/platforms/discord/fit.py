@@ -1,7 +1,7 @@
-"""How much of a message Discord takes, measured as it is written, and a message made to fit.
+"""Measures a message as Discord gets it, and makes it fit.
 
-https://docs.discord.com/developers/resources/message#embed-object-embed-limits does not say in what
-unit: UTF-16 units are never fewer than characters.
+https://docs.discord.com/developers/resources/message#embed-object-embed-limits does not name the
+unit. UTF-16 code units are never fewer than characters.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,7 @@ _HUGE = 3 * _DESCRIPTION
 
 
 def excess(message: Message) -> int:
-    """By how many UTF-16 units the written parts exceed their limits, or their sum does its own, in
-    all.
-    """
+    """By how many UTF-16 code units the written parts exceed their limits, or their sum its own."""
     message = arranged(message)
     body = _units(message.body)
     parts = (
@@ -49,8 +47,8 @@ def excess(message: Message) -> int:
 
 
 def arranged(message: Message) -> Message:
-    """The message with its first line as the content, where it has neither content nor title: a
-    push shows nothing of an embed. Only bold stays of its styles.
+    """The message with its first line as the content, if it has neither content nor title: a push
+    notification shows nothing of an embed. Of the line's styles only bold stays.
     """
     body = message.body
     if message.content.text.strip() or message.title.text.strip() or not body.text.strip():
@@ -78,8 +76,9 @@ FORM = Form(excess)
 
 
 def squeeze(message: Message) -> Message:
-    """The message with each part shortened to its limit, then fields and footer where their sum
-    asks for it, and the body to what is left."""
+    """The message with each part shortened to its limit, then fields and footer if the sum demands
+    it, and the body to the rest.
+    """
     if fits(message):
         return message
     message = arranged(message)
@@ -109,7 +108,7 @@ def _shortened(message: Message, name: int, value: int, footer: int) -> Message:
 
 
 def _beside_body(message: Message) -> int:
-    """The size of everything that shares the sum with the body; a blank name or value still takes
+    """The size of everything that shares the sum with the body. A blank name or value still takes
     one character.
     """
     boxes = sum(
@@ -131,14 +130,14 @@ def _plain_units(rich: RichText) -> int:
 
 
 def _size(form: Callable[[RichText], str], rich: RichText) -> int:
-    """The written size; of a text that is far too large, only its length: writing it would be
+    """The written size; for a text that is far too large only its length, since writing it would be
     wasted.
     """
     return len(rich.text) if len(rich.text) > _HUGE else utf16_length(form(rich))
 
 
 def content_of(message: Message) -> RichText:
-    """The content with whom to tell before it."""
+    """The content with the mentions before it."""
     return _beside(_mentions(message), message.content)
 
 
@@ -147,7 +146,7 @@ def _beside(told: RichText, content: RichText) -> RichText:
 
 
 def _mentions(message: Message) -> RichText:
-    """Whom the content does not mention yet: a mention in an embed tells nobody."""
+    """Those whom the content does not mention yet: a mention in an embed notifies nobody."""
     there = {span.value for span in message.content.spans if span.kind == "mention"}
     values = (f"{mention.kind}:{mention.id}" for mention in message.mentions[:MOST_MENTIONS])
     return join(

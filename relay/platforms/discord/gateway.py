@@ -1,4 +1,4 @@
-"""Discord's Gateway: what a connection is to do with each message, and after its end. Pure.
+"""Discord's Gateway: the reaction of a connection to each message, and to its end. Pure.
 
 https://docs.discord.com/developers/events/gateway
 """
@@ -14,13 +14,13 @@ from relay.core.secret import Secret
 from relay.platforms.answer import int_of, object_of, text_of
 
 VERSION_QUERY = "?v=10&encoding=json"
-NO_INTENTS = 0  # interactions come with none
+NO_INTENTS = 0  # interactions need none
 DAY = 86400.0
-MOST_IDENTIFIES = 200  # a day: after 1000 Discord takes the token away
+MOST_IDENTIFIES = 200  # a day; after 1000 Discord resets the token
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 120.0
 _AFTER_READY = 0.2
 _DISPATCH, _BEAT, _IDENTIFY, _RESUME, _RECONNECT, _INVALID, _HELLO, _ACK = 0, 1, 2, 6, 7, 9, 10, 11
-_NEW_SESSION = (4007, 4009)  # the session cannot be resumed
+_NEW_SESSION = (4007, 4009)  # close codes after which the session cannot be resumed
 _SHORTEST_BEAT, _LONGEST_BEAT = 1.0, 300.0
 
 FATAL: dict[int, tuple[str, str]] = {
@@ -37,8 +37,8 @@ FATAL: dict[int, tuple[str, str]] = {
 
 
 class GatewaySession(Struct, frozen=True):
-    """What a successor needs to go on: session and sequence, and where to resume. `identified` are
-    the moments (Unix seconds) of the last day at which a session was begun.
+    """The state that a successor continues with: session and sequence, and where to resume.
+    `identified` are the times (Unix seconds) within the last day at which a session was begun.
     """
 
     session: str = ""
@@ -48,8 +48,8 @@ class GatewaySession(Struct, frozen=True):
 
 
 class GatewayLink(Struct, frozen=True):
-    """A connection: its session, seconds between heartbeats once told, and whether the last one was
-    answered. `failures` counts connections that came to nothing.
+    """A connection: its session, the seconds between heartbeats once known, and whether the last
+    one was answered. `failures` counts connections that failed.
     """
 
     session: GatewaySession = GatewaySession()
@@ -60,7 +60,7 @@ class GatewayLink(Struct, frozen=True):
 
 
 class GatewaySend(Struct, frozen=True):
-    """Send this text; it may hold the token."""
+    """Send this text, which may contain the token."""
 
     text: Secret
     what: Literal["identify", "resume", "heartbeat"]
@@ -73,13 +73,13 @@ class GatewayReceive(Struct, frozen=True):
 
 
 class GatewayReady(Struct, frozen=True):
-    """The session is in force; `application` is its id, empty when it was resumed."""
+    """The session is open; `application` is its id, empty if the session was resumed."""
 
     application: str = ""
 
 
 class GatewayClose(Struct, frozen=True):
-    """Close the connection with this code: any but 1000 and 1001 keeps the session."""
+    """Close the connection with this code; any but 1000 and 1001 keeps the session."""
 
     code: int = 4000
 
@@ -94,7 +94,7 @@ class GatewayReconnect(Struct, frozen=True):
 
 
 class GatewayEnded(Struct, frozen=True):
-    """Do not connect again before somebody acts."""
+    """Do not connect again until somebody acts."""
 
     why: str
     remedy: str
@@ -103,7 +103,7 @@ class GatewayEnded(Struct, frozen=True):
 def heard(
     link: GatewayLink, text: str | bytes, token: Secret, now: float
 ) -> tuple[GatewayLink, tuple[GatewayAct, ...]]:
-    """What a message of Discord asks for. One that cannot be read is passed over."""
+    """The reaction to a message of Discord. One that cannot be read is ignored."""
     try:
         body = object_of(msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -133,7 +133,7 @@ def beat(link: GatewayLink) -> GatewaySend:
 
 
 def timed(link: GatewayLink) -> tuple[GatewayLink, GatewaySend | GatewayClose]:
-    """The time of a heartbeat has come. One that was not answered means that the connection is
+    """The reaction when a heartbeat is due. If the last one was not answered the connection is
     dead.
     """
     if not link.acked:
@@ -144,8 +144,8 @@ def timed(link: GatewayLink) -> tuple[GatewayLink, GatewaySend | GatewayClose]:
 def closed(
     link: GatewayLink, code: int | None, now: float, jitter: float
 ) -> tuple[GatewayLink, GatewayReconnect | GatewayEnded]:
-    """What follows the end of a connection. `code` is Discord's, None where there was none;
-    `jitter`, 0 to 1, spreads the next try.
+    """The reaction to the end of a connection. `code` is Discord's, None if there was none;
+    `jitter` (0 to 1) spreads the next try.
     """
     if code in FATAL:
         return link, GatewayEnded(*FATAL[code])
@@ -158,7 +158,7 @@ def closed(
 
 
 def address(link: GatewayLink, url: str) -> str:
-    """Where to connect: to the address for resuming, where there is a session, else to `url`."""
+    """Where to connect: to the address for resuming if there is a session, else to `url`."""
     base = link.session.resume_url if _is_resumable(link.session) else url
     parts = urlsplit(base)
     return f"{parts.scheme}://{parts.netloc}{parts.path or '/'}{VERSION_QUERY}"
@@ -173,7 +173,7 @@ def _begun_anew(session: GatewaySession) -> GatewaySession:
 
 
 def _budget(session: GatewaySession, now: float) -> float:
-    """Seconds until a session may be begun, should the next one have to be."""
+    """Seconds until a session may be begun, if the next connection needs a new one."""
     recent = [at for at in session.identified if at > now - DAY]
     if _is_resumable(session) or len(recent) < MOST_IDENTIFIES:
         return 0.0
@@ -226,7 +226,7 @@ def _dispatched(
 
 
 def _resume_url(value: object) -> str:
-    """An address that a socket can be opened to; the token is shown to it."""
+    """An address for a WebSocket, encrypted unless it is this machine: it is shown the token."""
     url = text_of(value)
     return url if url.startswith(("wss://", "ws://127.0.0.1:", "ws://localhost:")) else ""
 

@@ -1,4 +1,4 @@
-"""Discord's interactions: presses, message commands and forms as values, and what answers them.
+"""Discord's interactions: presses, message commands and forms as values, and their answers.
 
 https://docs.discord.com/developers/interactions/receiving-and-responding
 """
@@ -22,7 +22,7 @@ from relay.platforms.discord.text import write
 from relay.platforms.http import Request
 
 ANSWER_WITHIN = 3.0  # seconds
-REPLAY = 300.0  # seconds by which a signed timestamp may differ from our clock
+REPLAY = 300.0  # seconds by which a signed timestamp may differ from the relay's clock
 TAKE_COMMAND = "Take"
 _PING, _COMMAND, _COMPONENT, _FORM = 1, 2, 3, 5
 _MESSAGE_COMMAND = 3
@@ -34,15 +34,15 @@ _INPUTS = ("duration", "reason", "scope")
 
 
 class Ping(Struct, frozen=True, tag=True):
-    """Discord asks whether the endpoint is there."""
+    """Discord checks whether the endpoint is there."""
 
 
 class Interaction(Struct, frozen=True, tag=True):
     """A person pressed a button, chose a message command, or sent a form.
 
-    `id` and `token` are what an answer needs. `message` is the id of the message in question,
-    `channel` where it stands, `author` whose it is. `data` is what the button or form says, for a
-    command its name. `values` are the inputs of a form. `locale` is the person's language.
+    `id` and `token` are needed for an answer. `message` is the id of the message concerned,
+    `channel` its channel, `author` its author. `data` is that of the button or form; for a command
+    it is its name. `values` are the inputs of a form. `locale` is the person's language.
     """
 
     id: str
@@ -68,7 +68,7 @@ Interactions = Ping | Interaction | IgnoredInteraction
 
 
 def interaction(value: object) -> Interactions:
-    """One interaction, whatever it holds; ids and roles are those that Discord signed."""
+    """An interaction. Ids and roles are those that Discord signed. Never raises."""
     body = object_of(value)
     kind = int_of(body.get("type"))
     if kind == _PING:
@@ -170,7 +170,7 @@ def noted() -> dict[str, object]:
 
 
 class FormChoice(Struct, frozen=True):
-    """An option of a form: its value, and what people read."""
+    """An option of a form: its value, and its text."""
 
     value: str
     label: str
@@ -184,8 +184,8 @@ def form(
     duration: str,
     reason: str,
 ) -> dict[str, object]:
-    """A form that asks for a duration and a reason, and where there are several `choices` for one
-    of them; it has to be the first answer to a press. One choice is told beside the duration.
+    """A form that asks for a duration and a reason, and, if there are several `choices`, for one of
+    them. It has to be the first answer to a press. A single choice is named beside the duration.
 
     https://docs.discord.com/developers/components/reference#label
     """
@@ -224,7 +224,7 @@ def _text_input(name: str, most: int, *, needed: bool) -> dict[str, object]:
 
 
 def answer(bot: DiscordBot, to: Interaction, body: dict[str, object]) -> Request:
-    """The first answer, where it is not that of an HTTP request."""
+    """The first answer, if it is not that of an HTTP request."""
     url = Secret(f"{bot.api}/interactions/{to.id}/{to.token.reveal()}/callback")
     return Request(
         "POST", url, "interaction_callback", msgspec.json.encode(body), http=bot.http,
@@ -233,8 +233,8 @@ def answer(bot: DiscordBot, to: Interaction, body: dict[str, object]) -> Request
 
 
 def register_commands(bot: DiscordBot, application: str) -> Request:
-    """The message command, which works on messages of webhooks as well. The whole list is put in
-    place: 200 new commands a day are allowed.
+    """Registers the message command, which works on messages of webhooks as well. The whole list is
+    replaced: 200 new commands a day are allowed.
     """
     command = {"name": TAKE_COMMAND, "type": _MESSAGE_COMMAND, "contexts": [0]}
     return Request(

@@ -1,4 +1,4 @@
-"""Discord's channel webhooks: a step becomes a call of one, its answer an outcome.
+"""Discord's channel webhooks: a step becomes a call, its answer an outcome.
 
 https://docs.discord.com/developers/resources/webhook
 """
@@ -79,7 +79,9 @@ class _Embed(Struct, frozen=True, omit_defaults=True):
 
 
 class _AllowedMentions(Struct, frozen=True):
-    """Who may be told: nobody that the text names by itself, only the configuration's."""
+    """Whom a message may notify: nobody that the text itself names, only the configuration's
+    mentions.
+    """
 
     users: tuple[str, ...]
     roles: tuple[str, ...]
@@ -100,8 +102,8 @@ class _ExecuteWebhook(Struct, frozen=True, omit_defaults=True):
 
 
 class _EditWebhookMessage(Struct, frozen=True):
-    """https://docs.discord.com/developers/resources/webhook#edit-webhook-message: what is left out
-    would stay.
+    """https://docs.discord.com/developers/resources/webhook#edit-webhook-message: missing parts
+    stay as they are.
     """
 
     allowed_mentions: _AllowedMentions
@@ -118,8 +120,8 @@ class _EditWithButtons(_EditWebhookMessage, frozen=True):
 def request(
     endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False
 ) -> Request:
-    """Execute the webhook, or edit its message. A reply is a line of content: webhooks cannot refer
-    to a message.
+    """Executes the webhook, or edits its message. A reply is a line of content, since webhooks
+    cannot refer to a message.
     """
     if isinstance(step, Edit) and step.goes_on is not None and endpoint.former is not None:
         link = message_link(step.goes_on, endpoint.guild)
@@ -177,7 +179,9 @@ def request(
 
 
 def probe(endpoint: Endpoint) -> Request:
-    """Get the webhook: harmless, and needs no authorisation. The bot gets its channel."""
+    """Gets the webhook, which changes nothing and needs no authorisation; for the bot it gets the
+    channel.
+    """
     if bot.is_bot(endpoint.lane):
         return bot.probe(endpoint)
     url = Secret(_webhook(endpoint))
@@ -185,8 +189,8 @@ def probe(endpoint: Endpoint) -> Request:
 
 
 def needs_guild(endpoint: Endpoint, step: Step) -> bool:
-    """Once for each webhook: the line that stands for a reply links to its card by the server's
-    id, and so does a message that says where its card goes on.
+    """Once for each webhook: the line in place of a reply links to its card by the server's id, and
+    so does a message that says where its card goes on.
     """
     if isinstance(step, Edit):
         return step.goes_on is not None and not endpoint.guild
@@ -202,7 +206,7 @@ def guild_of(response: Response | NoAnswer) -> str:
 
 
 def _linked(message: Message, endpoint: Endpoint, ref: MessageRef) -> Message:
-    """The line with a link to the message that it is about, where the server is known."""
+    """The line with a link to the message that it is about, if the server is known."""
     if endpoint.guild in ("", "-"):
         return message
     url = message_link(ref, endpoint.guild)
@@ -210,14 +214,14 @@ def _linked(message: Message, endpoint: Endpoint, ref: MessageRef) -> Message:
 
 
 def message_link(ref: MessageRef, guild: str) -> str:
-    """Only where the server is known."""
+    """The link, if the server is known; else empty."""
     if guild in ("", "-"):
         return ""
     return f"https://discord.com/channels/{guild}/{ref.thread or ref.chat}/{ref.id}"
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
-    """The outcome of the answer by `ERRORS`: the code of the body decides before the status."""
+    """The outcome of the answer by `ERRORS`. The code of the body decides before the status."""
     if isinstance(response, NoAnswer):
         return no_answer(response)
     body = json_object(response.body)
@@ -231,8 +235,8 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
 
 
 def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
-    """Per webhook, per channel over all its webhooks (until it is known: this webhook's), and per
-    address of ours.
+    """Per webhook, per channel over all its webhooks (per webhook until the channel is known), and
+    per address of ours.
     """
     lane = endpoint.lane
     rates = {**RATES, **limits.of("discord")}
@@ -247,7 +251,7 @@ def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limi
 
 
 def pace(lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:
-    """The webhook rests when the headers say that nothing remains.
+    """Blocks the webhook if the headers say that no call remains.
 
     https://docs.discord.com/developers/topics/rate-limits#header-format
     """
@@ -292,7 +296,7 @@ def _embeds(message: Message) -> tuple[_Embed, ...]:
 
 
 def _as_content(message: Message, *, plain: bool) -> Message:
-    """All of it as content, where that has room or must do; else as it was."""
+    """All of the message as content, if that has room or has to do; else unchanged."""
     named = (join("\n", [field.name, field.value]) for field in message.fields)
     parts = [
         part
@@ -307,7 +311,7 @@ def _as_content(message: Message, *, plain: bool) -> Message:
 
 
 def _username(name: str) -> str:
-    """The name, unless Discord forbids it.
+    """The name; empty if Discord forbids it.
     https://docs.discord.com/developers/resources/webhook#create-webhook
     """
     refused = any(word in name.lower() for word in ("clyde", "discord"))
@@ -315,7 +319,9 @@ def _username(name: str) -> str:
 
 
 def _address(address: str) -> str:
-    """An address for an embed or avatar; empty where Discord would refuse the message for it."""
+    """An address for an embed or avatar; empty if Discord would refuse the message because
+    of it.
+    """
     written = spelled(address)
     return written if public(written) and len(written) <= _LONGEST_ADDRESS else ""
 
@@ -350,12 +356,12 @@ def _key(lane: LaneKey, scope: str, number: str = "") -> str:
 
 
 def _caller(lane: LaneKey) -> str:
-    """What a bucket belongs to: the webhook, or the bot in one channel."""
+    """The caller to which a bucket belongs: the webhook, or the bot in one channel."""
     return f"{lane.account}:{lane.chat}" if bot.is_bot(lane) else lane.account
 
 
 def _answer(status: int, body: dict[str, object]) -> ParsedResponse:
-    """The API's own answers have a message with a code or a time to wait, or are an object with an
+    """The API's own answer: it has a message with a code or a time to wait, or is an object with an
     id.
     """
     error = isinstance(body.get("message"), str) and not {"code", "retry_after"}.isdisjoint(body)
@@ -368,7 +374,7 @@ def _answer(status: int, body: dict[str, object]) -> ParsedResponse:
 
 
 def _places(errors: object, path: str, depth: int = 0) -> Iterator[str]:
-    """Which fields of the body are refused, and why.
+    """The fields of the body that are refused, and why.
     https://docs.discord.com/developers/reference#error-messages
     """
     for key, inner in object_of(errors).items():
@@ -387,7 +393,7 @@ def _limited_keys(
     response: Response,
     body: dict[str, object],
 ) -> tuple[str, ...]:
-    """What must rest: the scope says it, and a limit that is hit while calls remain is the
+    """The budgets to block: the scope names them, and a limit that is hit while calls remain is the
     channel's hidden one.
 
     https://docs.discord.com/developers/topics/rate-limits; discord/discord-api-docs issue 1454
@@ -405,7 +411,9 @@ def _limited_keys(
 
 
 def _delivered(lane: LaneKey, step: Step | None, body: dict[str, object]) -> MessageRef | None:
-    """Where the message stands; the channel of a forum post is the thread that was made for it."""
+    """The address of the message. The channel of a forum post is the thread that was made
+    for it.
+    """
     number, channel = positive_id(body.get("id")), positive_id(body.get("channel_id"))
     if bot.is_bot(lane):
         at = MessageRef(lane.chat, lane.thread, "")

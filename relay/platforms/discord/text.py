@@ -1,5 +1,5 @@
-"""Rich text as Discord's Markdown, in which nothing of the text is markup, a mention, an emoji or a
-link by itself.
+"""Rich text as Discord's Markdown. Nothing in the text itself becomes markup, a mention, an emoji
+or a link.
 
 https://support.discord.com/hc/en-us/articles/210298617 and
 https://docs.discord.com/developers/reference
@@ -15,7 +15,8 @@ from relay.platforms.link import spelled
 _GAP = "\u200b"  # between two markers that would read as another one
 _SPECIAL = re.compile(
     r"[\\*~|`\[\]]"  # styles, code, masked links
-    # Within a word it is none to Discord, and a push shows the escape: `worker_3` stays as it is.
+    # Discord ignores it within a word, and a push notification would show the escape: `worker_3`
+    # stays as it is.
     r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"
     r"|<(?=[@#:/+A-Za-z])"  # mentions, custom emoji, times, links
     r"|@(?=everyone|here)"
@@ -49,12 +50,12 @@ def write_line(rich: RichText) -> str:
 
 
 def write_plain(rich: RichText) -> str:
-    """The text alone, for where Discord reads no Markdown (footers)."""
+    """The text alone, for places without Markdown (footers)."""
     return _SURROGATES.sub("\ufffd", rich.text).strip()
 
 
 def _lines(rich: RichText) -> Iterator[str]:
-    """The lines, each with the prefix of the quote, heading or subtext it lies in."""
+    """The lines, each with the prefix of its quote, heading or subtext."""
     position = 0
     for block in (span for span in rich.spans if span.kind == "pre"):
         if position < block.start:
@@ -102,13 +103,13 @@ def _quotes(span: Span) -> bool:
 
 
 def _escaped_start(line: str) -> str:
-    """The line so that Discord takes its beginning for no list, heading or quote."""
+    """The line, escaped so that its beginning is no list, heading or quote."""
     found = _BLOCK.match(line)
     return f"{line[: found.end() - 1]}\\{line[found.end() - 1 :]}" if found else line
 
 
 def _inline(text: str, start: int, end: int, spans: tuple[Span, ...]) -> str:
-    """`text[start:end]` in the styles of `spans`, each clipped to it; spans come outermost
+    """`text[start:end]` in the styles of `spans`, each clipped to it. Spans come outermost
     first.
     """
     written, position, index = "", start, 0
@@ -147,8 +148,8 @@ def _styled(span: Span, text: str, start: int, end: int, within: tuple[Span, ...
 
 
 def _marked(marker: str, inner: str) -> str:
-    """`inner` between markers, the white space around it outside of them, where they would have no
-    effect.
+    """`inner` between markers. White space at its ends goes outside, since markers have no effect
+    there.
     """
     core = inner.strip()
     if not core or not marker:
@@ -158,7 +159,7 @@ def _marked(marker: str, inner: str) -> str:
 
 
 def _met(left: str, right: str) -> str:
-    """The two one after the other, apart when a marker would run into the next."""
+    """The two joined, with a gap if a marker would run into the next."""
     apart = left and right and left[-1] == right[0] and left[-1] in "*_~|`"
     return f"{left}{_GAP}{right}" if apart else left + right
 
@@ -168,7 +169,7 @@ def _escape(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Code within a line, between as many back-ticks as the text has nowhere in a row."""
+    """Code within a line, between more back-ticks than the text has in a row."""
     if not text.strip():
         return text
     runs = {len(run) for run in _TICKS.findall(text)}
@@ -190,11 +191,12 @@ def _time(value: str) -> str:
 
 
 def _link(address: str, text: str, written: str) -> str:
-    """A masked link; the angle brackets keep Discord from drawing a preview."""
+    """A masked link. The angle brackets keep Discord from showing a preview."""
     address = spelled(address)
     if not address or not written.strip():
         return written
     if spelled(text.strip()) == address:
         return f"<{address}>"
-    # Discord takes the first bracket that closes none of the address for the end of the link.
+    # Discord takes the first closing bracket without an opening one in the address for the end of
+    # the link.
     return f"[{written}](<{address.replace('(', '%28').replace(')', '%29')}>)"

@@ -10,7 +10,7 @@ from relay.core.secret import Secret
 
 _PATH = re.compile(r"/api(?:/v[0-9]+)?/webhooks/([0-9]{1,20})/([A-Za-z0-9_-]{1,200})/?")
 _OTHER_FORM = re.compile(r"/api(?:/v[0-9]+)?/webhooks/[0-9]+/[A-Za-z0-9_-]+(/slack|/github)/?")
-# Forms of discord.com that people copy from older or test versions of the app.
+# Hosts in URLs that people copy from older or test versions of the app.
 _DISCORD = re.compile(r"(?:(?:www|ptb|canary)\.)?discord(?:app)?\.com")
 
 
@@ -25,7 +25,7 @@ class Webhook(Struct, frozen=True):
 
 
 def parse_webhook(text: str) -> Webhook:
-    """The webhook of a URL; its fault never shows the URL. Raises ValueError.
+    """The webhook of a URL. Raises ValueError, which never shows the URL.
 
     https, or http to this machine itself. https://discord.com/developers/docs/resources/webhook
     """
@@ -56,7 +56,7 @@ def parse_webhook(text: str) -> Webhook:
     if thread := re.search(r"(?:^|&)thread_id=([0-9]{1,20})(?:&|$)", parts.query):
         raise ValueError(f'remove ?{parts.query} from the end and write thread_id: "{thread[1]}"')
     if parts.query or parts.fragment:
-        raise ValueError("a webhook URL ends after its token: remove what is behind it")
+        raise ValueError("a webhook URL ends after its token: remove what follows it")
     if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(host)):
         raise ValueError("a webhook URL begins with https://")
     if _DISCORD.fullmatch(host):

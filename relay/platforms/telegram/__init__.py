@@ -1,4 +1,4 @@
-"""Telegram's Bot API, as the contract of `relay/platforms/contract.py` wants it."""
+"""Telegram: the members of `relay/platforms/contract.py`."""
 
 from relay.platforms.telegram.config import (
     CHATS,

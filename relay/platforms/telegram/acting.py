@@ -1,4 +1,4 @@
-"""The Bot API's side of acting from the chat: presses are answered, people asked, rights looked up.
+"""The Bot API for acting from the chat: answers to presses, questions to people, their rights.
 
 https://core.telegram.org/bots/api
 """
@@ -20,27 +20,27 @@ _ADMINISTRATORS = ("administrator", "creator")
 
 
 class MemberRights(Struct, frozen=True):
-    """What Telegram says of a person in a chat: an administrator, and one who is not named."""
+    """A person in a chat: whether an administrator, and whether anonymous."""
 
     admin: bool
     anonymous: bool
 
 
 def answer_callback_query(bot: Bot, query: str, text: str, *, alert: bool) -> Request:
-    """Answers a press: a passing line, or an alert that has to be closed. Too late, it is refused,
-    which does no harm.
+    """Answers a press by a passing line, or by an alert that has to be closed. A late answer is
+    refused, which does no harm.
     """
     asked: dict[str, object] = {"callback_query_id": query, "text": text[:LONGEST_ANSWER]}
     return call(bot, "answerCallbackQuery", asked | ({"show_alert": True} if alert else {}))
 
 
 def get_chat_member(bot: Bot, chat: str, user: int) -> Request:
-    """Asks for a person's standing; it is only sure where the bot is an administrator."""
+    """Asks for a person's standing. The answer is reliable only if the bot is an administrator."""
     return call(bot, "getChatMember", {"chat_id": int(chat), "user_id": user})
 
 
 def member_rights(answer: Result | Refusal) -> MemberRights:
-    """The answer of getChatMember; anything but a sure yes gives no right."""
+    """The answer of getChatMember. Only a definite yes gives a right."""
     body = object_of(answer.value) if isinstance(answer, Result) else {}
     admin = text_of(body.get("status")) in _ADMINISTRATORS
     return MemberRights(admin, admin and body.get("is_anonymous") is True)
@@ -49,8 +49,8 @@ def member_rights(answer: Result | Refusal) -> MemberRights:
 def ask(
     bot: Bot, chat: str, topic: str, reply_to: str, text: str, placeholder: str, mention: str
 ) -> Request:
-    """Asks one person, whose id is `mention`, for an answer in writing: the app opens the reply for
-    that person alone, also under privacy mode.
+    """Asks one person, whose id is `mention`, for an answer in writing. The app opens the reply for
+    that person alone, also in privacy mode.
     """
     asked: dict[str, object] = {
         "chat_id": int(chat),
@@ -81,13 +81,13 @@ def ask(
 
 
 def asked_message(answer: Result | Refusal) -> str:
-    """The id of the question; empty where it was not asked."""
+    """The id of the question; empty if it was not sent."""
     body = object_of(answer.value) if isinstance(answer, Result) else {}
     return positive_id(body.get("message_id"))
 
 
 def send_ephemeral(bot: Bot, query: CallbackQuery, text: str, buttons: Buttons) -> Request:
-    """Answers a press by a message that only the person sees; it has to come within 15 s.
+    """Answers a press by a message that only the person sees. It has to be sent within 15 s.
 
     https://core.telegram.org/bots/api#ephemeral-messages-and-commands
     """
@@ -112,21 +112,21 @@ def send_ephemeral(bot: Bot, query: CallbackQuery, text: str, buttons: Buttons) 
 
 
 def ephemeral_probe(bot: Bot, query: CallbackQuery) -> Request:
-    """Asks for a message to be deleted that there is not, to learn whether the server knows such
+    """Asks to delete a message that does not exist, to learn whether the server knows ephemeral
     messages.
     """
     return _delete_ephemeral(bot, query.chat.id, query.user, _NO_EPHEMERAL)
 
 
 def knows_ephemerals(answer: Result | Refusal) -> bool | None:
-    """The answer to `ephemeral_probe`; None: it did not tell."""
+    """The answer to `ephemeral_probe`; None if it does not tell."""
     if isinstance(answer, Result) or answer.code == 400:
         return True
     return False if answer.code == 404 else None
 
 
 def delete_ephemeral(bot: Bot, query: CallbackQuery) -> Request:
-    """Takes the message away that was pressed."""
+    """Deletes the pressed message."""
     return _delete_ephemeral(bot, query.chat.id, query.user, query.ephemeral)
 
 
@@ -136,10 +136,10 @@ def _delete_ephemeral(bot: Bot, chat: str, user: int, message: int) -> Request:
 
 
 def delete_message(bot: Bot, chat: str, message: str) -> Request:
-    """Takes a question away."""
+    """Deletes a question."""
     return call(bot, "deleteMessage", {"chat_id": int(chat), "message_id": int(message)})
 
 
 def place(bot: Bot, chat: str) -> str:
-    """What a button's data is good for: this bot in this chat."""
+    """Where the data of a button is valid: this bot in this chat."""
     return f"telegram {bot.api} {bot.account} {chat}"

@@ -1,6 +1,4 @@
-"""The Bot API's side of a bot itself: who it is, how it listens, what commands it offers. Pure, as
-telegram.py.
-"""
+"""The Bot API for the bot itself: its identity, its updates, its commands. Pure, as telegram.py."""
 
 import hmac
 from collections.abc import Sequence
@@ -24,13 +22,15 @@ Scope = Literal["all_private_chats", "all_group_chats"]
 
 
 class Result(Struct, frozen=True):
-    """The API did what it was asked: its `result`."""
+    """The API did what was asked; `result` is its answer."""
 
     value: object
 
 
 class Refusal(Struct, frozen=True):
-    """It did not, or gave no answer (`code` 0). `wait`: seconds that it asks for, 0.0 for none."""
+    """The API refused, or gave no answer (`code` 0). `wait`: the seconds that it asks for, 0.0 if
+    none.
+    """
 
     code: int
     why: str
@@ -38,7 +38,7 @@ class Refusal(Struct, frozen=True):
 
 
 class Me(Struct, frozen=True):
-    """The bot's own names; `reads_all` says that privacy mode is off."""
+    """The bot's own names. `reads_all`: privacy mode is off."""
 
     username: str
     name: str
@@ -46,8 +46,8 @@ class Me(Struct, frozen=True):
 
 
 class WebhookInfo(Struct, frozen=True):
-    """How updates go out: to `url`, or, when it is empty, to whoever asks. `error` is the last
-    delivery's fault.
+    """How updates are sent: to `url`, or to whoever asks if it is empty. `error` is that of the
+    last delivery.
     """
 
     url: str
@@ -57,12 +57,12 @@ class WebhookInfo(Struct, frozen=True):
 
 
 def get_me(bot: Bot) -> Request:
-    """Checks the token and tells the bot's names."""
+    """Checks the token and asks for the bot's names."""
     return call(bot, "getMe", {})
 
 
 def get_updates(bot: Bot, offset: int, seconds: int) -> Request:
-    """Asks for updates from `offset` on, and confirms those before it; the answer comes within
+    """Asks for updates from `offset` on, and confirms those before it. The answer comes within
     `seconds`.
     """
     asked = {"offset": offset, "timeout": seconds, "allowed_updates": ALLOWED}
@@ -81,17 +81,17 @@ def set_webhook(bot: Bot, url: str) -> Request:
 
 
 def delete_webhook(bot: Bot) -> Request:
-    """Back to polling; what waits is kept."""
+    """Ends the webhook, so that updates are polled. Waiting updates are kept."""
     return call(bot, "deleteWebhook", {"drop_pending_updates": False})
 
 
 def get_webhook_info(bot: Bot) -> Request:
-    """Asks how updates go out."""
+    """Asks how updates are sent."""
     return call(bot, "getWebhookInfo", {})
 
 
 def set_my_commands(bot: Bot, scope: Scope, commands: Sequence[str], language: str) -> Request:
-    """Publishes what the app offers while someone types a slash."""
+    """Publishes the commands that the app offers after a slash."""
     described = [
         {"command": name, "description": emit(language, f"do_{name}").text} for name in commands
     ]
@@ -104,25 +104,25 @@ def set_my_commands(bot: Bot, scope: Scope, commands: Sequence[str], language: s
 
 
 def call(bot: Bot, method: str, asked: dict[str, object]) -> Request:
-    """A call of the Bot API that may be made again."""
+    """A call of the Bot API that may be repeated."""
     url = Secret(f"{bot.api.rstrip('/')}/bot{bot.token.reveal()}/{method}")
     return Request("POST", url, method, msgspec.json.encode(asked), repeatable=True, http=bot.http)
 
 
 def webhook_url(bot: Bot) -> str:
-    """Where the bot's updates come in."""
+    """The address to which the bot's updates are posted."""
     return f"{bot.webhook_url.rstrip('/')}/telegram/{bot.account}"
 
 
 def webhook_secret(token: Secret) -> str:
-    """The secret that Telegram has to send with each update: derived from the token, and not
+    """The secret that Telegram sends with each update: derived from the token, and not
     reversible.
     """
     return hmac.new(token.reveal().encode(), b"alert-relay webhook", sha256).hexdigest()
 
 
 def result_of(response: Response | NoAnswer) -> Result | Refusal:
-    """The answer, whatever it holds."""
+    """The meaning of an answer. Never raises."""
     if isinstance(response, NoAnswer):
         return Refusal(0, response.why)
     body = json_object(response.body)

@@ -34,7 +34,7 @@ CHATS = "chats"
 SECRET_KEYS = frozenset({"telegram_bot_token", "bot_token"})
 BOT_TOKEN = re.compile(r"([0-9]{1,20}):[A-Za-z0-9_-]{1,200}")
 
-# A little under what Telegram states: https://core.telegram.org/bots/faq
+# A little below what Telegram states: https://core.telegram.org/bots/faq
 RATES: Mapping[str, Rate] = {
     "bot": Rate(27, 1.0),
     "chat": Rate(1, 1.1),
@@ -72,14 +72,14 @@ Chat = Annotated[
 
 
 class TelegramConfig(Entry):
-    """A chat, as one bot reaches it."""
+    """A chat, by way of one bot."""
 
     chat_id: Chat | None = None
-    """The chat; groups and channels have negative ids."""
+    """Id of the chat; groups and channels have negative ids."""
     chat_id_file: str | None = None
     """File that holds the chat id."""
     message_thread_id: int | None = None
-    """Topic of a group with topics."""
+    """Id of a topic in a group with topics."""
     parse_mode: Literal["HTML", "MarkdownV2", "Markdown", "none", ""] = "HTML"
     """What the template is written in."""
     bot_token: SecretText | None = None
@@ -89,13 +89,13 @@ class TelegramConfig(Entry):
     api_url: Address | None = None
     """Address of the Bot API server."""
     updates: Updates | None = None
-    """How this bot hears from Telegram."""
+    """How this bot receives updates."""
     webhook_url: Address | None = None
-    """Public address of this relay, where `updates` is webhook."""
+    """Public address of this relay, if `updates` is webhook."""
 
 
 class TelegramGlobals(Model):
-    """What all Telegram chats have in common."""
+    """Settings of all Telegram chats."""
 
     telegram_api_url: Address = "https://api.telegram.org"
     """Address of the Bot API server."""
@@ -104,9 +104,9 @@ class TelegramGlobals(Model):
     telegram_bot_token_file: str | None = None
     """File that holds the token of the bot."""
     telegram_updates: Updates = "polling"
-    """How the bots hear from Telegram."""
+    """How the bots receive updates."""
     telegram_webhook_url: Address | None = None
-    """Public address of this relay, where updates come by webhook."""
+    """Public address of this relay, if updates come by webhook."""
 
 
 class TelegramLimits(Model):
@@ -127,22 +127,22 @@ SUBSCRIBERS: Entry | None = TelegramConfig()
 
 
 def parse_mode(entry: TelegramConfig) -> str:
-    """Which of `WRITINGS` the entry's template is in."""
+    """The key of `WRITINGS` for the entry's template."""
     return entry.parse_mode
 
 
 def secret_files(entry: TelegramConfig) -> Iterator[str]:
-    """The files that hold the token and the chat id."""
+    """The files with the token and the chat id."""
     yield from filter(None, (entry.bot_token_file, entry.chat_id_file))
 
 
 def global_secret_files(common: TelegramGlobals) -> Iterator[str]:
-    """The file that holds the token of the bot of all entries that name no other."""
+    """The file with the token of the bot for all entries that name no other."""
     yield from filter(None, (common.telegram_bot_token_file,))
 
 
 def refined(policy: Policy, entry: TelegramConfig) -> Policy:  # noqa: ARG001 - as the contract has it
-    """The policy as it is: no key of a Telegram entry alone concerns the messages."""
+    """The policy unchanged: no key of a Telegram entry alone concerns messages."""
     return policy
 
 
@@ -156,7 +156,7 @@ def chats(
     api = entry.api_url or common.telegram_api_url
     http = reader.http(entry.http_config, loc)
     updates, url = _updates(entry, common, loc, reader)
-    # The General topic has the number 1, and no message is sent there by number.
+    # The General topic has the number 1, but no message can be sent to that number.
     thread = str(entry.message_thread_id or "") if entry.message_thread_id != 1 else ""
     if entry.message_thread_id is not None and entry.message_thread_id <= 0:
         reader.fault((*loc, "message_thread_id"), "a topic has a positive number")
@@ -189,7 +189,7 @@ def _bot_token(
 
 
 def _token_advice(text: str) -> str:
-    """What is wrong with a text that should be a token, without any of it."""
+    """The fault of a text that should be a token, without any part of it."""
     bare = text.strip("\"'")
     if bare != text and BOT_TOKEN.fullmatch(bare):
         return "remove the quotes around it"
@@ -243,12 +243,12 @@ def _chat(chat: int, loc: Loc, reader: EntryReader) -> str:
 
 
 def spell(lane: LaneKey) -> str:
-    """`telegram chat -1001 topic 7`: on one line, in words of the configuration."""
+    """`telegram chat -1001 topic 7`: one line, in words of the configuration."""
     return f"telegram chat {lane.chat}" + (f" topic {lane.thread}" if lane.thread else "")
 
 
 def remedy(outcome: ThreadGone | ChatDown | BotDown, place: str) -> str:
-    """What the operator can do, with `place` (FILE:LINE) of the entry."""
+    """What the operator can do; `place` is FILE:LINE of the entry."""
     match outcome:
         case ChatDown():
             return (

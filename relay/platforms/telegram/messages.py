@@ -1,4 +1,4 @@
-"""Telegram's Bot API: a step becomes a call of it, its answer an outcome.
+"""Telegram's Bot API: a step becomes a call, its answer an outcome.
 https://core.telegram.org/bots/api
 """
 
@@ -74,7 +74,7 @@ class _SendMessage(Struct, frozen=True, omit_defaults=True):
 
 
 class _SendDocument(Struct, frozen=True, omit_defaults=True):
-    """The fields of sendDocument but for the file.
+    """The fields of sendDocument except the file.
     https://core.telegram.org/bots/api#senddocument
     """
 
@@ -86,7 +86,7 @@ class _SendDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class _EditMessageText(Struct, frozen=True, omit_defaults=True):
-    """The body of editMessageText: without a keyboard it takes the one that is there away.
+    """The body of editMessageText. Without a keyboard it removes the present one.
     https://core.telegram.org/bots/api#editmessagetext
     """
 
@@ -105,7 +105,7 @@ class _GetChat(Struct, frozen=True):
 def request(
     endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False
 ) -> Request:
-    """sendMessage or editMessageText; without `parse_mode`, so that no alert can break the
+    """sendMessage or editMessageText, without `parse_mode`, so that no alert can break the
     markup.
     """
     text, entities = _written(message, plain=plain)
@@ -146,16 +146,16 @@ def request(
 
 
 def probe(endpoint: Endpoint) -> Request:
-    """getChat: checks the token, the chat and that the bot knows it."""
+    """getChat: checks the token, the chat, and that the bot knows it."""
     return _call(endpoint, "getChat", _GetChat(_chat_id(endpoint.lane.chat)), repeatable=True)
 
 
 _SUPERGROUPS = -(10**12)  # their ids, and those of channels, count down from here
 
 
-def message_link(ref: MessageRef, guild: str) -> str:  # noqa: ARG001 - as the Protocol has it
-    """Only supergroups and channels have links to their messages, for those who are in them.
-    https://core.telegram.org/api/links#message-links
+def message_link(ref: MessageRef, guild: str) -> str:  # noqa: ARG001 - the contract's signature
+    """The link. Only supergroups and channels have links to their messages, which work for their
+    members. https://core.telegram.org/api/links#message-links
     """
     number = int(ref.chat) if ref.chat.removeprefix("-").isdecimal() else 0
     if number > _SUPERGROUPS:
@@ -165,7 +165,7 @@ def message_link(ref: MessageRef, guild: str) -> str:  # noqa: ARG001 - as the P
 
 
 def needs_kind(endpoint: Endpoint) -> bool:
-    """Once for each chat that may be a channel, by its id."""
+    """Once for each chat that may be a channel, judged by its id."""
     return not endpoint.kind and _may_be_channel(endpoint.lane)
 
 
@@ -176,29 +176,31 @@ def kind_of(response: Response | NoAnswer) -> str:
 
 
 def buttons_in(lane: LaneKey, kind: str, acting: ActingConfig) -> ButtonsIn:  # noqa: ARG001 - as the Protocol has it
-    """In a channel nobody can be asked: people do not write there."""
+    """Without those that ask for text in a channel, since people do not write there."""
     unknown = not kind and _may_be_channel(lane)
     return "fixed" if unknown or kind == "channel" else "all"
 
 
 def _may_be_channel(lane: LaneKey) -> bool:
-    """Supergroups and channels share a range of ids, and public ones their names."""
+    """Whether the chat may be a channel: supergroups share their range of ids, and public ones
+    their names.
+    """
     number = int(lane.chat) if lane.chat.removeprefix("-").isdecimal() else None
     return number is None or number <= _SUPERGROUPS
 
 
-def needs_guild(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001 - as the Protocol has it
-    """Never: replies refer to their message by themselves."""
+def needs_guild(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001 - the contract's signature
+    """Never: replies refer to their message themselves."""
     return False
 
 
-def guild_of(response: Response | NoAnswer) -> str:  # noqa: ARG001 - as the Protocol has it
-    """None: Telegram has no guilds."""
+def guild_of(response: Response | NoAnswer) -> str:  # noqa: ARG001 - the contract's signature
+    """Nothing: Telegram has no guilds."""
     return "-"
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
-    """The outcome of the answer by `ERRORS`: the documented body decides before the status."""
+    """The outcome of the answer by `ERRORS`. The documented body decides before the status."""
     if isinstance(response, NoAnswer):
         return no_answer(response)
     body = json_object(response.body)
@@ -214,7 +216,7 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
 
 def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
     """Per bot, per chat and, for a group (all its topics together), per minute. `channel`: the chat
-    it moved to.
+    to which it moved.
     """
     lane, chat = endpoint.lane, channel or endpoint.lane.chat
     rates = {**RATES, **limits.of("telegram")}
@@ -228,13 +230,13 @@ def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limi
 
 
 def pace(lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:  # noqa: ARG001 -- as the Protocol has it
-    """Nothing: Telegram's answers say nothing about budgets before they are spent."""
+    """Nothing: Telegram's answers do not mention budgets before they are used up."""
     return ()
 
 
 def excess(message: Message) -> int:
-    """How many UTF-16 units the text has over 4096. (Its bytes, at most three a unit, then keep
-    their limit too.)
+    """How many UTF-16 code units the text has over 4096. (Its bytes, at most three a unit, then
+    keep their limit too.)
     """
     return max(0, _units(_shown(message)) - MOST_UNITS)
 
@@ -248,7 +250,7 @@ FORM = Form(excess, frozenset({"card", "reply", "digest", "title", "content"}))
 
 
 def squeeze(message: Message) -> Message:
-    """The message with its body shortened to what fits beside the mentions."""
+    """The message with its body shortened to the room beside the mentions."""
     if fits(message):
         return message
     mentions = _mentions(message)
@@ -257,8 +259,8 @@ def squeeze(message: Message) -> Message:
 
 
 def _units(rich: RichText) -> int:
-    """The written size; of a text that is too large, only its length: writing it would be wasted,
-    and only adds to it.
+    """The written size; for a text that is too large only its length, since writing it would be
+    wasted, and would only add to it.
     """
     size = utf16_length(kept(rich.text).strip())
     return size if size > MOST_UNITS else utf16_length(write(rich)[0])
@@ -281,7 +283,9 @@ def _shown(message: Message) -> RichText:
 
 
 def _body(message: Message) -> RichText:
-    """The body, or the first other part that has something to read: Telegram refuses empty text."""
+    """The body, or the first other part with something to read, since Telegram refuses
+    empty text.
+    """
     parts = (message.body, message.title, message.content)
     return next(
         (part for part in parts if any(c.isprintable() and not c.isspace() for c in part.text)),
@@ -290,7 +294,7 @@ def _body(message: Message) -> RichText:
 
 
 def _mentions(message: Message) -> RichText:
-    """A last line with the users to tell whom the body does not mention. Telegram knows no
+    """A last line with the users to notify whom the body does not mention. Telegram has no
     roles.
     """
     there = {span.value for span in message.body.spans if span.kind == "mention"}
@@ -308,7 +312,9 @@ def _mentions(message: Message) -> RichText:
 
 
 def _keyboard(buttons: Buttons) -> _InlineKeyboard | None:
-    """The rows as an inline keyboard; a button whose data is too long would be refused."""
+    """The rows as an inline keyboard, without buttons whose data is too long, which would be
+    refused.
+    """
     rows = tuple(
         tuple(
             _InlineButton(each.label, each.data, "danger" if each.style == "danger" else "")
@@ -335,7 +341,7 @@ def _call(endpoint: Endpoint, method: str, body: Struct, *, repeatable: bool = F
 
 
 def _field(value: object) -> bytes:
-    """A parameter as a form takes it: text as it is, all else as JSON."""
+    """A parameter in a form: text unchanged, anything else as JSON."""
     return value.encode() if isinstance(value, str) else msgspec.json.encode(value)
 
 
@@ -349,14 +355,14 @@ def _key(lane: LaneKey, scope: str, chat: str = "") -> str:
 
 
 def _chats(lane: LaneKey, step: Step | None) -> tuple[str, ...]:
-    """The lane's chat, and the one called when the group has moved since."""
+    """The lane's chat, and the called one if the group has moved since."""
     called = step.message.chat if isinstance(step, Edit | Reply) else lane.chat
     return (lane.chat,) if called == lane.chat else (lane.chat, called)
 
 
 def _answer(status: int, body: dict[str, object]) -> ParsedResponse:
-    """`ok` decides; an error under a status of success counts as the error it names, or as a
-    server's.
+    """The meaning of `ok` decides. An error under a status of success counts as the error it names,
+    or as a server's.
     """
     ok = body.get("ok")
     if not isinstance(ok, bool):
@@ -369,7 +375,7 @@ def _answer(status: int, body: dict[str, object]) -> ParsedResponse:
 
 
 def _supergroup(value: object, asked: str) -> str:
-    """The new id of the group that was asked; empty unless that is a group and this a proper
+    """The new id of the group that was asked; empty unless that is a group and this is a valid
     supergroup's id.
     """
     chat = int_of(value)

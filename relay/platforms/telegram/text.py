@@ -1,9 +1,9 @@
-"""Rich text as Telegram takes it: text plus entities, in which nothing becomes a link or command by
-itself.
+"""Rich text in Telegram's form: text plus entities. Nothing in the text itself becomes a link or
+command.
 
-What Telegram would find by itself in the text (facts of td/telegram/MessageEntity.cpp in tdlib/td)
-becomes code, which stops it, looks right on a host name or path and copies as it is. Only where a
-message has no entity to spare, an invisible word joiner breaks it.
+Whatever Telegram would detect in the text (facts of td/telegram/MessageEntity.cpp in tdlib/td)
+becomes code, which prevents that, looks right for a host name or path and copies unchanged. Only if
+a message has no entity left an invisible word joiner breaks it.
 """
 
 import re
@@ -33,8 +33,8 @@ _PASSES = 4
 
 
 class User(Struct, frozen=True):
-    """Whom a `text_mention` tells; Telegram reads the id alone, the rest is required by its
-    documentation.
+    """The user whom a `text_mention` notifies. Telegram reads only the id; its documentation
+    requires the rest.
     """
 
     id: int
@@ -73,7 +73,7 @@ _TYPES: dict[Kind, str] = {
     "subtext": "italic",
     "italic": "italic",
 }  # the most important first (see `_most_important`)
-# A command of our own has no entity: Telegram finds it, where nothing else is over it.
+# A command of our own has no entity: Telegram detects it, if no other entity covers it.
 _RANK: dict[Kind, int] = {kind: rank for rank, kind in enumerate(("command", *_TYPES))}
 _GUARD, _LOOKS = _RANK["link"] - 0.5, _RANK["link"] + 1
 _GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention", "command"})
@@ -103,8 +103,8 @@ _AUTOMATIC = re.compile(
 _WORDS = re.compile(r"(?<!\S)[^\s.@/#$]*+[.@/#$](?=\S)\S*")  # no other word can hold one of these
 _BANK_CARDS = re.compile(r"(?<!\d)\d(?:[ -]{0,8}\d){12,18}")
 _BREAKS = re.compile(r"[.@/#$:]|(?:\d[ -]*){6}")
-# Telegram turns controls into spaces and removes the others, which would join what stands on both
-# sides.
+# Telegram turns some controls into spaces and removes the others, which would join the characters
+# on both sides.
 _REMOVED = {
     **dict.fromkeys([*range(9), *range(11, 32)], " "),
     **dict.fromkeys([0x0D, *range(0x202A, 0x202F), 0x030A, 0x0333, 0x033F], _JOINER),
@@ -127,9 +127,9 @@ def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
 
 
 def _most_important(rich: RichText) -> tuple[Span, ...]:
-    """As many styles as Telegram takes: those of the head, which everyone reads; what changes what
-    a text does or how it folds; code that keeps Telegram from finding something; links; then what
-    only looks better, as it comes.
+    """As many styles as Telegram accepts: those of the head, which everyone reads; those that
+    change what a text does or how it folds; code that keeps Telegram from detecting something;
+    links; then the others in order.
     """
     head = rich.text.find("\n")
     found = _merged(sorted(_automatic(rich.text)))
@@ -149,8 +149,8 @@ _ENDS_NO_ADDRESS = tuple(".,:;!?'\"*~`")
 
 
 def write_plain(rich: RichText) -> str:
-    """The text alone, for a call without entities; links show their address, which Telegram finds
-    by itself. Nothing else of the text touches it.
+    """The text alone, for a call without entities. Links show their address, which Telegram
+    detects; the rest of the text does not touch it.
     """
     shown: list[RichText | str] = []
     position = 0
@@ -168,8 +168,8 @@ def write_plain(rich: RichText) -> str:
 
 
 def whole_address(url: str) -> str:
-    """The address so that Telegram takes all of it for one: brackets that close nothing and a
-    punctuation mark at the end are not part of what it finds.
+    """The address in a form that Telegram detects as a whole: it leaves out unbalanced closing
+    brackets and a punctuation mark at the end.
     """
     escaped = url.replace("(", "%28").replace(")", "%29").replace("[", "%5B").replace("]", "%5D")
     last = escaped[-1:]
@@ -182,8 +182,8 @@ def kept(text: str) -> str:
 
 
 def _prepared(rich: RichText) -> RichText:
-    """Characters that Telegram keeps, no white space around, links that it keeps; other links show
-    their address.
+    """The text with only characters that Telegram keeps, without white space at its ends, with
+    links that it keeps. Other links show their address.
     """
     text = kept(rich.text)
     spans = [
@@ -205,7 +205,7 @@ def _spelled(span: Span) -> Span:
 
 
 def _unguarded(rich: RichText) -> list[tuple[int, int]]:
-    """Where Telegram would find something by itself, without what spans of ours keep it from."""
+    """Where Telegram would detect something that none of our spans prevents."""
     guards = _merged(
         sorted((span.start, span.end) for span in rich.spans if span.kind in _GUARDING)
     )
@@ -223,21 +223,21 @@ def _unguarded(rich: RichText) -> list[tuple[int, int]]:
 
 
 def _automatic(text: str) -> Iterator[tuple[int, int]]:
-    """What may become something by itself, also within another such place."""
+    """Where Telegram may detect something, also within another such place."""
     for word in _WORDS.finditer(text):
         yield from _all(_AUTOMATIC, text, *word.span())
     yield from _all(_BANK_CARDS, text, 0, len(text))
 
 
 def _all(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where the pattern fits, also where it began before."""
+    """Where the pattern matches, overlapping matches included."""
     while match := pattern.search(text, start, end):
         yield match.span()
         start = match.start() + 1
 
 
 def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The ranges (sorted), those that overlap as one."""
+    """The sorted ranges, with those that overlap joined."""
     merged: list[tuple[int, int]] = []
     for start, end in ranges:
         if merged and start < merged[-1][1]:
@@ -248,8 +248,8 @@ def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _broken(rich: RichText) -> RichText:
-    """Word joiners within all that is still unguarded; what one such place hid may show only
-    then.
+    """The text with word joiners at all places that are still unguarded. Places that such a place
+    hid may show only then.
     """
     for _ in range(_PASSES):
         joints = [
@@ -302,7 +302,7 @@ def _entity(span: Span, offset: int, length: int, text: str) -> Entity:
 
 
 def _units(text: str, offsets: list[int]) -> dict[int, int]:
-    """The offsets (code points, ascending) in UTF-16 units."""
+    """The offsets (code points, ascending) in UTF-16 code units."""
     if text.isascii():
         return {offset: offset for offset in offsets}
     places, before, units = {}, 0, 0

@@ -37,8 +37,8 @@ _STANDINGS: dict[str, Standing] = {each: each for each in get_args(Standing)} | 
 
 
 def updates(result: object, username: str) -> tuple[Update, ...]:
-    """The updates in the answer of `getUpdates`, in its order. `username` is the bot's own, by
-    which it knows its commands.
+    """The updates in the answer of `getUpdates`, in order. `username` is the bot's own, by which
+    commands to it are recognised.
     """
     return tuple(update(each, username) for each in result) if isinstance(result, list) else ()
 
@@ -52,7 +52,7 @@ def decode(body: bytes, username: str) -> Update:
 
 
 def update(value: object, username: str) -> Update:
-    """One update, whatever it holds."""
+    """One update. Never raises."""
     body = object_of(value)
     number = int_of(body.get("update_id"))
     if not 0 < number < _LARGEST:
@@ -134,7 +134,7 @@ def _written(
     told: dict[str, object],
     sender: dict[str, object],
 ) -> Update:
-    """What was written in answer to a bot, else that something was."""
+    """A text in answer to a bot, or the fact that something was written."""
     answered = object_of(told.get("reply_to_message"))
     text = text_of(told.get("text"))[:_LONGEST_ARGUMENT]
     reply_to = positive_id(answered.get("message_id"))
@@ -154,8 +154,8 @@ def _written(
 
 
 def _pressed(number: int, told: dict[str, object]) -> Update:
-    """A press. Of a message that is too old only its chat and id are told; a press in a message
-    that was sent inline has neither.
+    """A press. For a message that is too old only its chat and id are sent; a press in an inline
+    message has neither.
 
     https://core.telegram.org/bots/api#callbackquery
     """
@@ -193,8 +193,8 @@ def _language(sender: dict[str, object]) -> str:
 
 
 def _user(told: dict[str, object], sender: dict[str, object]) -> int:
-    """Who wrote it; 0 for whoever writes in the name of a chat: an anonymous administrator's `from`
-    is a bot.
+    """The author; 0 for somebody who writes in the name of a chat: an anonymous administrator's
+    `from` is a bot.
 
     https://core.telegram.org/bots/api#message
     """
@@ -204,7 +204,7 @@ def _user(told: dict[str, object], sender: dict[str, object]) -> int:
 
 
 def _moved(number: int, chat: ChatInfo, told: dict[str, object]) -> Update | None:
-    """Both groups are told of an upgrade, each of the other's id."""
+    """An upgrade: both groups get an update, each with the other's id."""
     to, old = int_of(told.get("migrate_to_chat_id")), int_of(told.get("migrate_from_chat_id"))
     if to and chat.kind == "group":
         return (
@@ -226,8 +226,8 @@ def _is_supergroup(chat: int) -> bool:
 
 
 def _topic(told: dict[str, object]) -> Topic:
-    """The topic it was written in. The title stands in the message that made or renamed it, which
-    the app adds.
+    """The topic of the message. Its title is in the message that made or renamed it, which the app
+    adds.
     """
     if told.get("is_topic_message") is not True:
         return Topic()

@@ -1,1 +1,1 @@
-"""The statements of the store, in SQL that both engines read."""
+"""The statements of the store, in SQL that both engines understand."""

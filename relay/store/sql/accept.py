@@ -1,6 +1,4 @@
-"""Accepting: payloads and their deliveries become rows, with copies for the chats that stand in for
-another one.
-"""
+"""Accepting: payloads and their deliveries become rows, with copies for the chats of fallbacks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,13 +19,13 @@ from relay.store.sql.standing import Row
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
-# What ended so was told by nobody on this lane.
+# The ends of deliveries that nobody told on this lane.
 _ELSEWHERE = (EndReason.ROUTED_AGAIN, EndReason.RECEIVER_REMOVED)
 _NO_STATE = _encode(LaneState())
 
 
 def lane_row(db: Database, lane: LaneKey) -> int:
-    """The number of the lane; one that is new gets one."""
+    """The number of the lane. A new lane gets one."""
     known = db.remembered.rows.get(lane)
     if known is not None:
         return known
@@ -40,7 +38,7 @@ def lane_row(db: Database, lane: LaneKey) -> int:
 
 
 def lane_of(db: Database, row: int) -> LaneKey:
-    """The lane of that number."""
+    """The lane with that number."""
     known = db.remembered.keys.get(row)
     if known is None:
         (key,) = db.execute("SELECT key FROM lane WHERE id = ?", (row,)).fetchone()
@@ -65,8 +63,8 @@ def _new_lane(db: Database, key: str) -> tuple[int]:
 
 
 def accept(db: Database, payloads: Sequence[NewPayload]) -> Kept:
-    """Appends the payloads and what their routes lead to; `spread` does the rest, at once where no
-    route leads to a chat.
+    """Appends the payloads and the deliveries of their routes. `spread` does the rest, at once if
+    no route leads to a chat.
     """
     accepted = _insert(db, payloads)
     woken = add(
@@ -85,7 +83,7 @@ def accept(db: Database, payloads: Sequence[NewPayload]) -> Kept:
 
 
 def _merge(db: Database, number: int) -> None:
-    """Ends what came of a payload that was overtaken before it was committed."""
+    """Ends the deliveries of a payload that was overtaken before it was committed."""
     owners = db.execute(
         "UPDATE delivery SET settlement = 'merged', ended_at = accepted_at WHERE payload = ?"
         " AND settlement IS NULL RETURNING lane, owner",
@@ -96,8 +94,8 @@ def _merge(db: Database, number: int) -> None:
 
 
 def _insert(db: Database, payloads: Sequence[NewPayload]) -> list[tuple[int, str, NewPayload]]:
-    """Keeps the payloads. Their numbers go on from the last that ever was: what was spread is known
-    by its number.
+    """Stores the payloads. Their numbers go on from the highest that ever was: they tell what was
+    spread.
     """
     first = db.number_payloads(len(payloads))
     accepted = [(first + at, text(new.group), new) for at, new in enumerate(payloads)]
@@ -114,8 +112,8 @@ def _insert(db: Database, payloads: Sequence[NewPayload]) -> list[tuple[int, str
 
 
 class Part(Struct, frozen=True):
-    """What of a lane's pending deliveries goes to a fallback: those of one owner; for one card
-    (group and fingerprint); accepted before then, or then.
+    """The part of a lane's pending deliveries that goes to a fallback: those of one owner; those
+    for one card (group and fingerprint); or those accepted at or before a time.
     """
 
     owner: str
@@ -176,8 +174,8 @@ def route_again(db: Database, lane: int, seq: int, ways: Sequence[Delivery]) -> 
 
 
 def _uncopied(db: Database, payload: int, owner: str, fingerprint: str) -> list[LaneKey]:
-    """The copy of these deliveries is lost with its chat: the fallback that is now gets one. Their
-    lanes.
+    """Marks these deliveries as not copied, since their copy is lost with its chat, so that the
+    present fallback gets one. Returns their lanes.
     """
     found = db.execute(
         "UPDATE delivery INDEXED BY delivery_payload SET copied = 0 WHERE payload = ? AND owner = ?"
@@ -199,7 +197,9 @@ def _own(db: Database, way: Delivery, group: str) -> Row:
 
 
 def _has(db: Database, row: Row, payload: int) -> bool:
-    """The lane got these alerts of the payload before, such as by a copy made as they arrived."""
+    """Whether the lane got these alerts of the payload before, for example by a copy made on
+    arrival.
+    """
     found = db.execute(
         "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND "
         "owner = ?"
@@ -210,8 +210,8 @@ def _has(db: Database, row: Row, payload: int) -> bool:
 
 
 def _was_told(db: Database, row: Row, payload: int) -> bool:
-    """The lane got the payload, with these alerts at least, and did not lose it while it was
-    removed itself.
+    """Whether the lane was told of the payload, with at least these alerts, and did not lose it
+    when it was removed from the configuration.
     """
     found = db.execute(
         "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND "
@@ -223,7 +223,7 @@ def _was_told(db: Database, row: Row, payload: int) -> bool:
 
 
 def _knows_newer(db: Database, row: Row, accepted_at: float) -> bool:
-    """The lane was told of the group by something accepted later, be it folded or not."""
+    """Whether the lane got something about the group that was accepted later, folded or not."""
     card = cards.find(db, row.lane, row.grp, row.fingerprint)
     if card and card.heard_at > accepted_at:
         return True
@@ -244,8 +244,8 @@ def _add_watched(
 
 
 def add(db: Database, rows: Sequence[tuple[Row, int, float]]) -> tuple[LaneKey, ...]:
-    """Keeps and counts deliveries of payloads (with their number and time), in this order; their
-    lanes.
+    """Stores and counts deliveries of payloads (with their number and time), in this order; returns
+    their lanes.
     """
     wanted = Counter(row.lane for row, *_ in rows)
     last = db.take_seqs(wanted)
@@ -265,7 +265,7 @@ def add(db: Database, rows: Sequence[tuple[Row, int, float]]) -> tuple[LaneKey, 
 
 
 def watch(db: Database, rows: Sequence[tuple[str, Row]]) -> None:
-    """Absent alerts of these groups concern the cards of these deliveries."""
+    """From now on absent alerts of these groups concern the cards of these deliveries."""
     db.executemany(
         "INSERT INTO watched VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         [

@@ -1,4 +1,4 @@
-"""Acting from the chat in SQL: who has an alert, what people pressed, and the rest of it."""
+"""Acting from the chat in SQL: takes, presses and the rest."""
 
 import secrets
 from collections.abc import Sequence
@@ -43,14 +43,14 @@ _question = msgspec.json.Decoder(Question).decode
 
 
 def takes(db: Database, source: str, alerts: Sequence[str]) -> dict[str, Taken]:
-    """Who has these alerts."""
+    """The takes of these alerts."""
     found = rows(db, "take", source, alerts)
     decoded = ((key, readable(_taken, body)) for key, body in found)
     return {key: taken for key, taken in decoded if taken is not None}
 
 
 def end_takes(db: Database, card: Card, over: Sequence[Entry]) -> None:
-    """Takes and escalations end with the episodes of these alerts of the card."""
+    """Ends the takes and escalations of these alerts of the card with their episodes."""
     keys = [entry.fingerprint for entry in over]
     escalations.note(db, card.group.source, keys, "over", card.heard_at)
     known = takes(db, card.group.source, [entry.fingerprint for entry in over])
@@ -61,7 +61,7 @@ def end_takes(db: Database, card: Card, over: Sequence[Entry]) -> None:
 
 
 def keep_take(db: Database, taken: Taken) -> None:
-    """Writes it."""
+    """Stores the take."""
     db.execute(
         "INSERT INTO take (source, alert, ended_at, body) VALUES (?, ?, ?, ?) ON CONFLICT"
         " (source, alert) DO UPDATE SET ended_at = excluded.ended_at, body = excluded.body",
@@ -70,7 +70,7 @@ def keep_take(db: Database, taken: Taken) -> None:
 
 
 class SqlActing(SqlSilences):
-    """ActingStore over one SQLite file (see `acting.ActingStore`)."""
+    """`acting.ActingStore` in SQL."""
 
     def button_key(self) -> bytes:
         found = self._db.execute("SELECT body FROM single WHERE name = ?", (_KEY,)).fetchone()
@@ -123,7 +123,7 @@ class SqlActing(SqlSilences):
         return [(at, row) for at, row in decoded if row is not None]
 
     def _card_at(self, place: MessagePlace) -> tuple[LaneKey, Card] | None:
-        """The card whose message stands there: an index is asked for each lane."""
+        """The card whose message that is. Each lane is looked up in an index."""
         if not place.message:
             return None
         rows = self._db.execute(

@@ -1,4 +1,4 @@
-"""The budgets of the SQLite store, and who goes first among the lanes that share one."""
+"""Budgets as rows, and the order of the lanes that share one."""
 
 from collections.abc import Iterable, Sequence
 
@@ -27,11 +27,11 @@ from relay.store.sql.database import Database
 from relay.store.sql.unreadable import needed, readable
 from relay.store.sql.waiting import look_again
 
-YIELD = 0.05  # seconds after which a lane that let another one go first asks again
-ASK_AGAIN = 0.25  # seconds after which a lane asks again that waits for what another one is told
-PATIENCE = 5.0  # seconds for which others wait for a lane that may go and does not come
-# Of a budget a sixth is left to first messages, and to what is urgent: a new alert does not wait
-# for the minute that many edits used up.
+YIELD = 0.05  # seconds after which a lane that let another one go first tries again
+ASK_AGAIN = 0.25  # seconds after which a lane tries again that waits for another one's result
+PATIENCE = 5.0  # seconds that others wait for a lane that may go and does not come
+# A sixth of a budget is left to first messages and urgent ones, so that a new alert does not wait
+# for a minute that many edits used up.
 KEPT_BACK = 6
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
@@ -43,9 +43,9 @@ def take_all(
     db: Database, lane: int, attempt: Attempt, limits: Sequence[Limit], now: float
 ) -> float | None:
     """Takes the attempt's call from all budgets and returns None, or takes none and returns when to
-    come again (Unix seconds). A part of each budget is kept for alerts that no message names. A
-    denied attempt leaves a wish; an attempt lets the wishes of lower rank that may go now go first,
-    as far as there is room.
+    try again (Unix seconds). A part of each budget is kept for alerts that no message names. A
+    denied attempt leaves a wish; an attempt lets wishes of lower rank that may go now go first, as
+    far as there is room.
     """
     lock(db, [limit.key for limit in limits])
     budgets = [(_open_to(attempt.rank, limit), _read(db, limit.key)) for limit in limits]
@@ -76,13 +76,13 @@ def take_all(
 
 
 def lock(db: Database, keys: Sequence[str]) -> None:
-    """Nobody else changes these budgets until the end of the transaction."""
+    """Locks these budgets against changes by others until the end of the transaction."""
     for key, body in db.lock_budgets(keys).items():
         db.remembered.budgets[key] = decoded(key, body)
 
 
 def _forget_wishes(db: Database, lane: int, now: float) -> None:
-    """The lane's own, and those of lanes that did not come."""
+    """Removes the lane's own wish, and those of lanes that did not come."""
     if db.remembered.wishes:
         db.remembered.wishes = db.execute("SELECT 1 FROM wish LIMIT 1").fetchone() is not None
     if db.remembered.wishes:
@@ -90,13 +90,13 @@ def _forget_wishes(db: Database, lane: int, now: float) -> None:
 
 
 def _open_to(rank: Rank, limit: Limit) -> Limit:
-    """The limit as a step of this rank finds it."""
+    """The limit for a step of this rank."""
     kept_back = limit.count // KEPT_BACK if rank >= Rank.FOLLOW else 0
     return replace(limit, count=limit.count - kept_back)
 
 
 def room_in_all(db: Database, limits: Sequence[Limit], now: float, seconds: float) -> float:
-    """The number of calls that all these budgets let through in the next `seconds`."""
+    """How many calls all these budgets allow together in the next `seconds`."""
     return min(
         (room_within(_read(db, limit.key), limit, now, seconds) for limit in limits),
         default=float("inf"),
@@ -127,8 +127,8 @@ def wake_api(
 
 
 def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
-    """Takes a call that need not be made, if half of each budget is free and nobody waits for
-    it.
+    """Takes a call that need not be made, if half of each budget is free and nobody waits
+    for it.
     """
     lock(db, [limit.key for limit in limits])
     budgets = [(limit, _read(db, limit.key)) for limit in limits]
@@ -165,7 +165,7 @@ def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Bl
 
 
 def end(db: Database, keys: Iterable[str], *, passed: bool) -> None:
-    """Records the end of a call that was not refused; it counts where a budget waited for its
+    """Records the end of a call that was not refused, which counts if a budget waited for its
     answer.
     """
     keys = tuple(keys)
@@ -177,7 +177,7 @@ def end(db: Database, keys: Iterable[str], *, passed: bool) -> None:
 
 
 def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: float) -> int:
-    """How many other lanes may make a call on this budget now that goes before one of this order:
+    """How many other lanes may make a call on this budget now and go before one of this order:
     rank, last call of its lane, age.
     """
     if not db.remembered.wishes:

@@ -1,5 +1,5 @@
-"""Cards as rows. The values by which cards are chosen have columns of their own, so that thousands
-are compared without decoding.
+"""Cards as rows. The values by which cards are chosen have columns, so that thousands are compared
+without decoding.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ Row = tuple[bytes, int, float | None]
 
 
 def text(group: GroupId) -> str:
-    """A group as a column holds it."""
+    """A group as a column stores it."""
     return _encode(group).decode()
 
 
@@ -53,14 +53,14 @@ _KEEP_AND_SAY = f"{_KEEP} RETURNING absorbed"
 
 
 def read(row: Row) -> Card:
-    """The card of a row; for one in a digest the columns know better than the body."""
+    """The card of a row. For one in a digest the columns are newer than the body."""
     body, absorbed, waiting_since = row
     card = _card(body)
     return replace(card, absorbed=bool(absorbed), waiting_since=waiting_since)
 
 
 def find(db: Database, lane: int, group: str, fingerprint: str) -> Card | None:
-    """One card."""
+    """One card, or None."""
     found = db.execute(_FIND, (lane, group, fingerprint)).fetchone()
     return read(found) if found else None
 
@@ -73,8 +73,8 @@ def find_each(db: Database, lane: int, keys: Iterable[tuple[str, str]]) -> list[
 
 
 def first_due(db: Database, lane: int, now: float) -> tuple[Card, Rank] | None:
-    """The card to look at next: of those due, the one whose step has the lowest rank, then the one
-    that waits longest.
+    """The next card: of those due, the one whose step has the lowest rank, then the one that waits
+    longest.
     """
     db.execute(
         "UPDATE card INDEXED BY card_future SET ready = 1 WHERE lane = ? AND ready = 0"
@@ -103,7 +103,7 @@ def soon(db: Database, lane: int, until: float, most: int) -> tuple[Card, ...]:
 
 
 def next_due(db: Database, lane: int) -> float | None:
-    """When the first card of the lane that is not ready yet will be."""
+    """When the next card of the lane becomes due that is not due yet."""
     (due,) = db.execute(
         "SELECT min(due) FROM card INDEXED BY card_future WHERE lane = ? AND ready = 0"
         " AND due IS NOT NULL",
@@ -113,7 +113,7 @@ def next_due(db: Database, lane: int) -> float | None:
 
 
 def with_wait(db: Database, lane: int, card: Card) -> Card:
-    """The card; a digest waits since the first of its cards did."""
+    """The card. A digest has waited since the first of its cards did."""
     if card.group != DIGEST:
         return card
     (since,) = db.execute(
@@ -124,7 +124,7 @@ def with_wait(db: Database, lane: int, card: Card) -> Card:
 
 
 def has_news(db: Database, lane: int, group: str, fingerprint: str) -> bool:
-    """A delivery for the card is accepted and not folded yet."""
+    """Whether a delivery for the card is accepted and not folded yet."""
     found = db.execute(
         "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = ? AND card IS NULL AND "
         "settlement IS NULL"
@@ -135,8 +135,8 @@ def has_news(db: Database, lane: int, group: str, fingerprint: str) -> bool:
 
 
 def count_waiting(db: Database, lane: int) -> tuple[int, int]:
-    """How many cards of the lane wait for a call of their own, at most `MOST_COUNTED`, and how many
-    of them tell something urgent that is not told yet.
+    """How many cards of the lane wait for a call of their own (at most `MOST_COUNTED`), and how
+    many of them have something urgent that is not told yet.
     """
     count, urgent = db.execute(
         "SELECT count(*), coalesce(sum(CASE WHEN rank IN (?3, ?4) THEN 1 ELSE 0 END), 0)"
@@ -171,7 +171,7 @@ def count_waiting_beside(db: Database, lane: int) -> Beside:
 
 
 def _is_alone(db: Database, lane: int) -> bool:
-    """The chat has no other thread."""
+    """Whether the chat has no other thread."""
     alone = db.remembered.alone
     if lane not in alone:
         (first, last) = db.execute(
@@ -198,8 +198,9 @@ def has_digest(db: Database, lane: int) -> bool:
 
 
 def keep(db: Database, lane: int, change: CardChange) -> None:
-    """Writes the card; one that is no longer absorbed speaks for itself, and makes a sound by
-    itself if its digest does not stand for it; one that changed in the digest makes that due."""
+    """Stores the card. A card that is no longer absorbed speaks for itself, and has a sound of its
+    own unless its digest speaks for it. A card that changed in the digest makes the digest due.
+    """
     card, told = change.card, _encode(line(change.card))
     before = _line_in_digest(db, lane, card)
     if card.group == DIGEST:
@@ -252,7 +253,7 @@ def _rank_in_digest(change: CardChange, *, speaks: bool) -> Rank:
 
 
 def _line_in_digest(db: Database, lane: int, card: Card) -> bytes | None:
-    """The line by which the lane's digest tells of the card, if it does."""
+    """The stored line of the card in the lane's digest; None if it is not in it."""
     if not has_digest(db, lane):
         return None
     found = db.execute(
@@ -300,9 +301,9 @@ def _told(row: tuple[bytes, int, int, int, int, int]) -> Line:
 
 
 def absorb(db: Database, lane: int, recheck_at: float, beside: float, *, urgent: bool) -> None:
-    """Puts every card that waits for its first message into the digest; with `urgent` also those
-    that are urgent, and those that have a message and something urgent to tell. What was posted by
-    itself since `beside`, and fires, is counted as well.
+    """Puts every card that waits for its first message into the digest; with `urgent` also urgent
+    ones, and those that have a message and urgent news. Firing cards that got a message of their
+    own since `beside` are counted as well.
     """
     db.remembered.undigested.discard(lane)
     db.execute(
@@ -328,8 +329,8 @@ def absorb(db: Database, lane: int, recheck_at: float, beside: float, *, urgent:
 
 
 def follow(db: Database, lane: int, now: float) -> None:
-    """One urgent card that the digest has told gets a message of its own, which makes no sound: one
-    that was only counted before one that was named, then the oldest.
+    """Gives one urgent card that the digest has told a message of its own, which makes no sound:
+    one that was only counted before one that was named, then the oldest.
     """
     found = db.execute(
         "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND in_digest = 1"
@@ -343,7 +344,7 @@ def follow(db: Database, lane: int, now: float) -> None:
 
 
 def let_go(db: Database, lane: int) -> None:
-    """Closed cards leave the digest: a new message follows the one that showed their end."""
+    """Removes closed cards from the digest, which a new message follows."""
     db.execute(
         "UPDATE card SET absorbed = 0, in_digest = 0, named = 0, rung = 0 WHERE lane = ?"
         " AND in_digest = 1 AND closed = 1 AND waiting_since IS NULL",
@@ -352,8 +353,9 @@ def let_go(db: Database, lane: int) -> None:
 
 
 def digest_shown(db: Database, lane: int, now: float) -> None:
-    """The digest shows its cards as they are: none that it speaks for waits any more, those that
-    are over are due to close, and those with a message of their own are due to show the rest.
+    """Records that the digest shows its present cards: none that it speaks for waits any more,
+    those that ended are due to close, and those with a message of their own are due to show the
+    rest.
     """
     known = db.execute(
         "SELECT body, absorbed, waiting_since, urgent FROM card WHERE lane = ? AND in_digest = 1"
@@ -374,7 +376,7 @@ def digest_shown(db: Database, lane: int, now: float) -> None:
 
 
 def digest_named(db: Database, lane: int, names: Iterable[tuple[GroupId, str]]) -> None:
-    """The digest shows a line of each of these cards."""
+    """Records that the digest shows a line of each of these cards."""
     db.executemany(
         "UPDATE card SET named = 1 WHERE lane = ? AND grp = ? AND fingerprint = ?"
         " AND in_digest = 1 AND named = 0",
@@ -383,7 +385,7 @@ def digest_named(db: Database, lane: int, names: Iterable[tuple[GroupId, str]]) 
 
 
 def digest_rang(db: Database, lane: int) -> None:
-    """The digest made a sound for all that is urgent in it."""
+    """Records that the digest made a sound for everything urgent in it."""
     db.execute(
         "UPDATE card SET rung = 1 WHERE lane = ? AND in_digest = 1 AND urgent = 1 AND rung = 0",
         (lane,),
@@ -391,7 +393,7 @@ def digest_rang(db: Database, lane: int) -> None:
 
 
 def look_at(db: Database, keys: Iterable[tuple[int, str, str]], at: float) -> None:
-    """Makes open cards (lane, group, fingerprint) due at that time, where they are not before."""
+    """Makes open cards (lane, group, fingerprint) due at that time, unless they are due before."""
     db.executemany(
         "UPDATE card SET due = ? WHERE lane = ? AND grp = ? AND fingerprint = ? AND closed = 0"
         " AND ready = 0 AND (due IS NULL OR due > ?)",
@@ -400,8 +402,8 @@ def look_at(db: Database, keys: Iterable[tuple[int, str, str]], at: float) -> No
 
 
 def release(db: Database, lane: int) -> None:
-    """Cards that do not fire leave the closed digest; if they fire anew, they get messages of their
-    own, since a closed digest shows nothing new.
+    """Removes the cards that do not fire from the closed digest. If they fire anew they get
+    messages of their own, since a closed digest shows nothing new.
     """
     db.execute(
         "UPDATE card SET absorbed = 0, in_digest = 0, named = 0, rung = 0"
@@ -426,9 +428,7 @@ def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float, in
 
 
 def unwatch(db: Database, lane: int, seqs: Sequence[int]) -> None:
-    """No absent alert concerns the groups of these deliveries, where the lane has no card of
-    them.
-    """
+    """Stops watching the groups of these deliveries, if the lane has no card of them."""
     for seq in seqs:
         (card,) = db.execute(
             "SELECT grp, fingerprint FROM delivery WHERE lane = ? AND seq = ?", (lane, seq)
@@ -438,15 +438,15 @@ def unwatch(db: Database, lane: int, seqs: Sequence[int]) -> None:
 
 
 def leave(db: Database, lane: int, group: str, fingerprint: str) -> None:
-    """No absent alert concerns the card, and no alert has its line on it."""
+    """Stops watching for the card, and takes the lines of its alerts away."""
     card = (lane, group, fingerprint)
     db.execute("DELETE FROM watched WHERE lane = ? AND home = ? AND fingerprint = ?", card)
     db.execute("DELETE FROM standing WHERE lane = ? AND grp = ? AND fingerprint = ?", card)
 
 
 def close(db: Database, lane: int, group: str, fingerprint: str) -> None:
-    """No absent alert concerns the closed card, unless a delivery for it waits to be folded. Alerts
-    go on having their lines on it.
+    """Stops watching for the closed card, unless a delivery for it waits to be folded. Its alerts
+    keep their lines on it.
     """
     if not has_news(db, lane, group, fingerprint):
         db.execute(
@@ -456,8 +456,8 @@ def close(db: Database, lane: int, group: str, fingerprint: str) -> None:
 
 
 def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
-    """Deletes the card. Its pending deliveries are open again, and the cards that it showed as a
-    digest are due.
+    """Deletes the card. Its pending deliveries are open again, and if it is a digest the cards that
+    it showed are due.
     """
     where = (lane, group, fingerprint)
     if group == _DIGEST:

@@ -1,6 +1,4 @@
-"""Claiming: the deliveries and cards that the owner of a lane works on, read from the SQLite
-store.
-"""
+"""Claiming: reads the deliveries and cards that the owner of a lane works on."""
 
 import msgspec
 
@@ -19,8 +17,9 @@ _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 
-# A page of large payloads takes some ten times as much memory when it is read, and the time of the
-# thread that accepts. The parts of one card are read together: each page goes through all of it.
+# Alerts of a page of deliveries, in encoded bytes: decoding takes some ten times the memory, and
+# time of the thread that accepts. The parts of one card are read together, since each page goes
+# through all of the card.
 PAGE_BYTES, MIXED_BYTES = 4 << 20, 256 << 10
 _MOST_OF_ONE = 128  # deliveries
 _ANY = (1 << 63) - 1
@@ -32,15 +31,15 @@ def claim(
     db: Database, row: int, lane: LaneKey, now: float, page: int, before: Rank | None
 ) -> Claim:
     """The lane's state with a page of its open deliveries, or with the card that is due, if its
-    step goes before those of that rank. `row` is the number of the lane. Spreads accepted payloads
-    first.
+    step goes before those of rank `before`. `row` is the number of the lane. Spreads accepted
+    payloads first.
     """
-    # On a full disk what was accepted goes to its own chats, and to others when there is room.
+    # On a full disk accepted payloads go to their own chats, and to others when there is room.
     room = db.has_room()
     done = spread(db) if page and room else True
     woken = take_woken(db)
     known = db.execute("SELECT state, called_at FROM lane WHERE id = ?", (row,))
-    # No call begins before all is spread, so that nothing is folded in smaller pages before.
+    # No call begins before everything is spread, so that nothing is folded in smaller pages before.
     opened, more = _opened(db, row, page, spread_only=room) if done else ([], True)
     if opened or not done:
         state, _ = known.fetchone()
@@ -93,15 +92,14 @@ def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
 
 def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[list[_Opened], bool]:
     """The oldest open deliveries, and whether there are more: at most `page`, and no more once they
-    bring `MIXED_BYTES` of alerts. Beyond either go those for one card, up to `_MOST_OF_ONE` and
-    `PAGE_BYTES`.
+    have `MIXED_BYTES` of alerts. If all are for one card, up to `_MOST_OF_ONE` and `PAGE_BYTES`.
     """
     if page == 0:
         return [], False
     found = db.execute(
         "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp,"
         " generation"
-        # SQLite would take the primary key and read all that came.
+        # SQLite would otherwise use the primary key and read all of them.
         " FROM delivery INDEXED BY delivery_open"
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
         "NULL AND payload <= ?"

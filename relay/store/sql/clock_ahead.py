@@ -1,5 +1,5 @@
-"""Times in the SQLite store, moved back where a clock ahead of the present one wrote them, and on
-where the clock is moved on.
+"""Moves stored times: back if a clock ahead of the present one wrote them, on if the clock is moved
+on.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from relay.store.sql.database import Database
 from relay.store.sql.unreadable import readable
 
 T = TypeVar("T")
-# Moments that stand in columns of their own; those of a card stand in its body too.
+# Columns with times; those of a card are in its body too.
 _COLUMNS = (
     ("payload", "accepted_at"),
     ("delivery", "accepted_at"),
@@ -41,7 +41,7 @@ _KEYS = {
     "heartbeat": "name, by_values",
     "escalation": "receiver, source, alert",
 }
-# Of what waits; of deliveries and cards those alone that do.
+# Only of what waits: open deliveries and cards.
 _WAITING = (
     ("delivery", "accepted_at", " AND settlement IS NULL"),
     ("card", "due", ""),
@@ -119,8 +119,8 @@ def _each(
     moved: Callable[[T], T],
     which: str = "",
 ) -> None:
-    """Moves the values of a column, one after the other; what cannot be read is left to who needs
-    it.
+    """Moves the values of a column, one after the other. Values that cannot be read are left to
+    their readers.
     """
     decode = msgspec.json.Decoder(sort).decode
     key = _KEYS.get(table, "id")

@@ -1,4 +1,4 @@
-"""What the statements need of an engine: they run inside a transaction that it opened."""
+"""The part of an engine that the statements need. They run inside a transaction that it opened."""
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ Value = str | bytes | int | float | None
 
 
 class Rows(Protocol):
-    """The rows of a statement; their columns are typed by the SQL alone."""
+    """The rows of a statement. The SQL alone decides the types of their columns."""
 
     def fetchone(self) -> Any:
         """The next row, or None."""
@@ -25,12 +25,12 @@ class Rows(Protocol):
 
 class Remembered:
     """Values of the tables that this run keeps in memory; emptied when a transaction fails. `rows`
-    and `keys` are the lanes by their keys and numbers, `payload` is the number of the last accepted
-    payload, `spread` that of the last one that was spread. `budgets` are rows by their keys.
-    `undigested` are lanes without a digest and without a card in one, `alone` says of lanes whether
-    their chats have no other lane. `wishes`: there may be some.
+    and `keys` are the lanes by key and number, `payload` is the number of the last accepted
+    payload, `spread` that of the last one that was spread. `budgets` are rows by key. `undigested`
+    are lanes without a digest and without a card in one, `alone` tells of lanes whether their chats
+    have no other lane. `wishes`: there may be some.
 
-    Where others write to the database, too, a transaction remembers no more than what it has read
+    If other processes write to the database too, a transaction remembers only what it has read
     under its locks.
     """
 
@@ -46,8 +46,8 @@ class Remembered:
 
 
 class AcceptedNotifications:
-    """Notifications that were accepted and not spread, by the number of their payload. Few are kept
-    in memory: the others are read from the table.
+    """Notifications that were accepted and not spread, by the number of their payload. Only a few
+    are kept in memory; the others are read from the table.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class AcceptedNotifications:
         self._alerts = 0
 
     def keep(self, number: int, notification: Notification | None) -> None:
-        """Keeps it, in place of one of a transaction that failed."""
+        """Keeps the notification, in place of one from a failed transaction."""
         self.take(number)
         if notification is None or notification.parts > 1:
             return
@@ -64,7 +64,7 @@ class AcceptedNotifications:
             self._alerts += len(notification.alerts)
 
     def take(self, number: int) -> Notification | None:
-        """The notification of the payload, if it is kept; no longer."""
+        """The notification of the payload if it is kept, which ends that."""
         found = self._kept.pop(number, None)
         if found is not None:
             self._alerts -= len(found.alerts)
@@ -74,9 +74,9 @@ class AcceptedNotifications:
 class Database(Protocol):
     """An engine, inside a transaction.
 
-    `unspread` are notifications that were accepted and not spread, and `woken` the lanes that have
-    work by what was spread. `lanes_may_fail` is False while no lane's calls fail, so that none need
-    be looked for.
+    `unspread` are notifications that were accepted and not spread, and `woken` are the lanes that
+    got work from spreading. `lanes_may_fail` is False while no lane's calls fail, so that failing
+    lanes need not be looked for.
     """
 
     remembered: Remembered
@@ -85,7 +85,7 @@ class Database(Protocol):
     lanes_may_fail: bool
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Rows:
-        """Runs one statement. The engine's own errors come through."""
+        """Runs one statement. The engine's own errors pass through."""
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         """Runs one statement once for each row."""
@@ -99,44 +99,44 @@ class Database(Protocol):
         """
 
     def number_payloads(self, count: int) -> int:
-        """The first of so many numbers for payloads, which go on from the last that ever was: what
-        was spread is known by its number. They are in the order of the commits.
+        """The first of so many numbers for payloads. They go on from the highest that ever was,
+        since they tell what was spread, and follow the order of the commits.
         """
 
     def take_seqs(self, wanted: Mapping[int, int]) -> dict[int, int]:
-        """The last of so many sequence numbers of each lane, which follow on each other."""
+        """For each lane the last of so many consecutive sequence numbers."""
 
     def raise_seq(self, lane: int, least: int) -> None:
-        """What follows on the lane has higher numbers than `least`."""
+        """Raises the next sequence number of the lane above `least`."""
 
     def count(self, platform: Platform, receiver: str, name: str, by: int) -> None:
-        """Adds to a counter that lasts."""
+        """Adds to a stored counter."""
 
     def lock_budgets(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """Nobody else changes these budgets until the end of the transaction. The rows of those
-        that were not locked before (empty: new), as far as others may have changed them.
+        """Locks these budgets until the end of the transaction. Returns the rows of those that were
+        not locked before (empty: new), if others may have changed them.
         """
 
     def may_spread(self) -> bool:
-        """Whether this transaction may bring payloads to lanes; False: one just before it did, and
-        what came since is for a later one.
+        """Whether this transaction may spread payloads; False if another one just did, and what
+        came since is left to a later one.
         """
 
     def has_room(self) -> bool:
-        """Whether something new may be accepted."""
+        """Whether new payloads may be accepted."""
 
     def may_send(self) -> bool:
         """Whether there is room to record the result of another call."""
 
     @property
     def step(self) -> int:
-        """Pages that may change in one transaction when room is short."""
+        """Pages that one transaction may change when room is short."""
 
     def used(self) -> int:
         """Bytes in use."""
 
     def free(self) -> int:
-        """Bytes that could be given back."""
+        """Bytes that can be given back."""
 
     def shrink(self) -> None:
-        """Gives back some of what is free."""
+        """Gives some of the free bytes back."""

@@ -1,4 +1,4 @@
-"""Escalations in SQLite: how far each alert has come under each receiver."""
+"""Escalations in SQL: how far each alert has come under each receiver."""
 
 from collections.abc import Iterable, Sequence
 
@@ -31,7 +31,7 @@ def clocks(
 
 
 def keep(db: Database, lane: LaneKey, clock: EscalationClock, due: float | None) -> None:
-    """Writes the clock, which began in that lane."""
+    """Stores the clock, which began in that lane."""
     db.execute(
         "INSERT INTO escalation VALUES (?, ?, ?, (SELECT id FROM lane WHERE key = ?), ?, ?)"
         " ON CONFLICT (receiver, source, alert)"
@@ -48,7 +48,7 @@ def keep(db: Database, lane: LaneKey, clock: EscalationClock, due: float | None)
 
 
 def note(db: Database, source: str, alerts: Iterable[str], event: Event, now: float) -> None:
-    """Something happened to these alerts: their clocks are looked at soon."""
+    """Records an event of these alerts; their clocks are checked soon."""
     if db.execute("SELECT 1 FROM escalation LIMIT 1").fetchone() is None:
         return
     rows = db.execute(
@@ -90,7 +90,7 @@ def due(db: Database, now: float, most: int) -> tuple[DueClock, ...]:
 
 
 def forget(db: Database, clock: EscalationClock) -> None:
-    """It is configured no more."""
+    """Removes a clock that is no longer configured."""
     db.execute(
         "DELETE FROM escalation WHERE receiver = ? AND source = ? AND alert = ?",
         (clock.receiver, clock.source, clock.alert),
@@ -98,7 +98,7 @@ def forget(db: Database, clock: EscalationClock) -> None:
 
 
 def look_again(db: Database) -> None:
-    """Each clock that goes on is looked at soon: its plan may be another one."""
+    """Has each running clock checked soon, since its plan may have changed."""
     for (body,) in db.execute("SELECT body FROM escalation").fetchall():
         clock = readable(_clock, body)
         if clock and clock.stopped in ("", "taken"):
@@ -115,7 +115,7 @@ def told_at(db: Database, lane: LaneKey) -> float:
 
 
 def keep_told(db: Database, lane: LaneKey, now: float) -> None:
-    """It is told now."""
+    """Records that the chat was told now."""
     db.execute(
         "INSERT INTO single (name, body) VALUES (?, ?)"
         " ON CONFLICT (name) DO UPDATE SET body = excluded.body",
@@ -128,7 +128,7 @@ def _name(lane: LaneKey) -> str:
 
 
 def purge(db: Database, before: float) -> None:
-    """Forgets clocks whose alerts were over before then."""
+    """Removes clocks whose alerts ended before then."""
     for (body,) in db.execute("SELECT body FROM escalation WHERE due IS NULL").fetchall():
         clock = readable(_clock, body)
         if clock and clock.stopped == "over" and clock.ended_at < before:

@@ -1,4 +1,4 @@
-"""Heartbeats in SQLite: when each was heard last."""
+"""Heartbeats in SQL: the last arrival of each."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ _beat = msgspec.json.Decoder(Beat).decode
 
 
 def beats(db: Database) -> tuple[Beat, ...]:
-    """All that are known."""
+    """The known heartbeats."""
     rows = db.execute("SELECT body FROM heartbeat ORDER BY name, by_values").fetchall()
     return tuple(each for (body,) in rows if (each := readable(_beat, body)) is not None)
 
 
 def heard(db: Database, found: Sequence[tuple[str, tuple[str, ...]]], now: float) -> None:
-    """These were heard at `now`. Of one that was told as lost, the first moment is kept until that
-    it is back is told.
+    """Records that these arrived at `now`. For one that was told as lost, the first arrival is kept
+    until its return is told.
     """
     for name, values in found:
         row = db.execute(
@@ -39,7 +39,7 @@ def heard(db: Database, found: Sequence[tuple[str, tuple[str, ...]]], now: float
 
 
 def keep(db: Database, beat: Beat) -> None:
-    """Writes it."""
+    """Stores the heartbeat."""
     db.execute(
         "INSERT INTO heartbeat (name, by_values, seen_at, body) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (name, by_values)"
@@ -49,7 +49,7 @@ def keep(db: Database, beat: Beat) -> None:
 
 
 def forget(db: Database, beat: Beat) -> None:
-    """It is configured no more."""
+    """Removes a heartbeat that is no longer configured."""
     db.execute(
         "DELETE FROM heartbeat WHERE name = ? AND by_values = ?", (beat.name, _key(beat.values))
     )

@@ -1,5 +1,5 @@
-"""The history in the SQLite store: pages by number from the newest back, found by alert name and
-time without reading all rows.
+"""The history in SQL: pages by number from the newest back, found by alert name and time without
+reading all rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ from relay.store.sql.queue import waits_for
 from relay.store.sql.unreadable import readable
 
 _ANY = (1 << 63) - 1
-_MOST_BYTES = 8 << 20  # of payloads that are read for one page
+_MOST_BYTES = 8 << 20  # of payloads read for one page
 _NAMES, _LONGEST_NAME = 5, 80
 _MOST_HOPS = 5  # from a duplicate to what it repeats, and on to what that was merged into
 _PAGE = 500  # payloads of a page of `stored_payloads`
@@ -83,7 +83,7 @@ class _Labelled(Struct, frozen=True):
 
 
 class _Brief(Struct, frozen=True):
-    """Of a notification only what a row of the history tells."""
+    """The part of a notification that a row of the history needs."""
 
     alerts: tuple[_Labelled, ...]
 
@@ -94,7 +94,7 @@ class _Held(Struct, frozen=True):
 
 
 class _Card(Struct, frozen=True):
-    """Of a card only what it holds back."""
+    """The part of a card that says what it holds back."""
 
     entries: tuple[_Held, ...] = ()
 
@@ -112,7 +112,7 @@ _press = msgspec.json.Decoder(PressRow).decode
 
 
 class _Payload(NamedTuple):
-    """A payload, and which of its alerts are looked for; `names` has the name of each."""
+    """A payload, and which of its alerts the query asks for; `names` has the name of each."""
 
     id: int
     at: float
@@ -122,13 +122,13 @@ class _Payload(NamedTuple):
     wanted: frozenset[int]
 
     def told(self, alerts: Sequence[int]) -> tuple[str, ...]:
-        """The first different names of these alerts that are looked for."""
+        """The first different names of those of these alerts that the query asks for."""
         found = dict.fromkeys(_short(self.names[at]) for at in alerts if at in self.wanted)
         return tuple(found)[:_NAMES]
 
 
 class _Row(NamedTuple):
-    """A delivery, as `DELIVERIES` has it."""
+    """A delivery, with the columns of `DELIVERIES`."""
 
     lane: int
     seq: int
@@ -147,7 +147,7 @@ class _Row(NamedTuple):
 
 
 class _Lane(NamedTuple):
-    """A lane, and what it learnt of its chat."""
+    """A lane, and what was learnt of its chat."""
 
     key: LaneKey
     state: LaneState
@@ -161,7 +161,7 @@ class _Lanes:
         self._found: dict[int, _Lane] = {}
 
     def find(self, lane: int) -> _Lane:
-        """The lane of that number."""
+        """The lane with that number."""
         found = self._found.get(lane)
         if found is None:
             key, state = self._db.execute(
@@ -173,7 +173,7 @@ class _Lanes:
 
 
 def newest_generation(db: Database) -> int:
-    """The generation of the configuration that was last put in force; 0: none was."""
+    """The generation of the configuration that was last put in force; 0 if none was."""
     (newest,) = db.execute("SELECT coalesce(max(generation), 0) FROM config").fetchone()
     return int(newest)
 
@@ -200,8 +200,8 @@ def refused(db: Database, refusals: Sequence[Refusal]) -> None:
 
 
 def page(db: Database, query: HistoryQuery) -> HistoryPage:
-    """See `protocol.Store.history`. The place of a page is a payload, a refusal and a press,
-    `P.R.B`; 0 where nothing is left of them.
+    """A page of the history (`protocol.Store.history`). The position of a page is a payload, a
+    refusal and a press, `P.R.B`; 0 if nothing is left of one.
     """
     payload, refusal, press = (*query.after.split("."), "", "")[:3]
     before, refused_before = int(payload or _ANY), int(refusal or _ANY)
@@ -236,12 +236,12 @@ def page(db: Database, query: HistoryQuery) -> HistoryPage:
 
 
 def _asks_for(query: HistoryQuery, outcome: str) -> bool:
-    """Whether rows that are of no payload, with that outcome, are among what is asked for."""
+    """Whether the query asks for rows without a payload, with that outcome."""
     return not (query.labels or query.receiver) and query.outcome in ("", outcome)
 
 
 class _Read:
-    """How far the payloads were read: the number and time of the last, 0 behind the end."""
+    """How far the payloads were read: the number and time of the last one, 0 at the end."""
 
     def __init__(self) -> None:
         self.before = 0
@@ -249,7 +249,7 @@ class _Read:
 
 
 def _payloads(db: Database, query: HistoryQuery, before: int, read: _Read) -> Iterator[_Payload]:
-    """The payloads with alerts that are looked for, the newest first, some of them."""
+    """Some of the payloads with alerts that the query asks for, the newest first."""
     if not before:
         return
     name = dict(query.labels).get("alertname")
@@ -284,7 +284,7 @@ def _payload(
     discarded: bytes | None,
     labels: Sequence[tuple[str, str]],
 ) -> _Payload | None:
-    """The payload; None when none of its alerts is looked for."""
+    """The payload; None if the query asks for none of its alerts."""
     brief = readable(_brief, body)
     if brief is None:
         return None
@@ -303,8 +303,9 @@ def _value(labels: Labels, name: str) -> str:
 
 
 def _matching(rows: Sequence[HistoryRow], query: HistoryQuery) -> list[HistoryRow]:
-    """The rows of receivers and outcomes that are looked for, but for deliveries that only tell
-    what is absent."""
+    """The rows with the receivers and outcomes of the query, without deliveries that only report
+    absent alerts.
+    """
     return [
         row
         for row in rows
@@ -387,7 +388,7 @@ def _held(db: Database, card: int | None) -> tuple[bool, bool]:
 
 
 def _message_of(db: Database, lane: int, seq: int) -> MessageRef | None:
-    """Where the message stands that shows a delivery, be it merged into others or not."""
+    """The message that shows a delivery, or the one into which it was merged."""
     for _ in range(_MOST_HOPS):
         found = db.execute(
             "SELECT message, into_seq FROM delivery WHERE lane = ? AND seq = ?", (lane, seq)
@@ -502,19 +503,19 @@ def last_heard(db: Database, alertname: str, source: str | None) -> LastHeard:
 
 
 def heartbeats(db: Database) -> tuple[tuple[str, float], ...]:
-    """When each heartbeat was last heard: the oldest of its `by` values."""
+    """When each heartbeat last arrived: the earliest over its `by` values."""
     rows = db.execute("SELECT name, min(seen_at) FROM heartbeat GROUP BY name ORDER BY name")
     return tuple((name, at) for name, at in rows.fetchall())
 
 
 def last_config(db: Database) -> ConfigTrace | None:
-    """The configuration in force, or that was last."""
+    """The configuration in force, or the last one."""
     found = db.execute("SELECT * FROM config ORDER BY generation DESC LIMIT 1").fetchone()
     return ConfigTrace(*found) if found else None
 
 
 def stored_payloads(db: Database, since: float, after: int) -> tuple[StoredPayload, ...]:
-    """By number, which is the order of acceptance."""
+    """Ordered by number, which is the order of acceptance."""
     rows: list[StoredPayload] = []
     size = 0
     first = db.execute(

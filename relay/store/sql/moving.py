@@ -1,4 +1,4 @@
-"""Cards that go from one lane to another."""
+"""Moves cards from one lane to another."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _card = msgspec.json.Decoder(Card).decode
 
 
 def stranded(db: Database, lanes: Sequence[LaneKey]) -> tuple[tuple[LaneKey, Card], ...]:
-    """The open cards of other lanes than these."""
+    """The open cards of all lanes but these."""
     others = db.execute(
         "SELECT id, key FROM lane WHERE key NOT IN (SELECT value FROM json_each(?))"
         " AND EXISTS (SELECT 1 FROM card WHERE card.lane = lane.id AND card.closed = 0)",
@@ -33,7 +33,7 @@ def stranded(db: Database, lanes: Sequence[LaneKey]) -> tuple[tuple[LaneKey, Car
 
 
 def watch(db: Database, lane: int, to: int, card: Card) -> None:
-    """The new lane hears of the groups that the old one heard of."""
+    """From now on the new lane gets the groups that the old one got for the card."""
     db.execute(
         "INSERT INTO watched SELECT grp, ?, home, fingerprint, receiver, owner, NULL"
         " FROM watched WHERE lane = ? AND home = ? AND fingerprint = ? ON CONFLICT DO NOTHING",
@@ -42,7 +42,7 @@ def watch(db: Database, lane: int, to: int, card: Card) -> None:
 
 
 def leave(db: Database, lane: int, to: int, card: Card) -> None:
-    """The old lane has the card no more; what escalates goes on from the new one."""
+    """The old lane loses the card; its escalations go on from the new one."""
     db.execute(
         "UPDATE escalation SET lane = ? WHERE lane = ? AND source = ? AND alert IN"
         " (SELECT value FROM json_each(?))",

@@ -1,4 +1,4 @@
-"""The storage at a glance: sources, chats and open cards, in numbers."""
+"""The storage at a glance: sources, chats and open cards in numbers."""
 
 from collections import Counter
 from itertools import accumulate
@@ -21,12 +21,21 @@ from relay.store.sql.unreadable import readable
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _line = msgspec.json.Decoder(Line).decode
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """Of a line only how severe it is: there may be many."""
+
+    severity: str = ""
+
+
+_told = msgspec.json.Decoder(_Told).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _card = msgspec.json.Decoder(Card).decode
-_OWN = (text(DIGEST), text(QUIET))  # cards of the lane's own
+_OWN = (text(DIGEST), text(QUIET))  # the lane's own cards
 _NAMES = 5
-_LATELY = 100  # deliveries of a chat whose receivers it has
-_WAITED = 20_000  # deliveries that ended of which it is asked how long they were pending
+_LATELY = 100  # deliveries of a chat whose receivers are listed
+_WAITED = 20_000  # ended deliveries whose time pending is computed
 _LOOKED_BACK = 2000  # deliveries among which the last message of a chat is looked for
 
 OPEN_CARDS = (
@@ -34,6 +43,7 @@ OPEN_CARDS = (
     " INDEXED BY card_open JOIN lane ON lane.id = card.lane"
     " WHERE firing = 1 AND card.id > ? AND card.grp NOT IN (?, ?) ORDER BY card.id LIMIT ?"
 )
+SEVERITIES = "SELECT line FROM card INDEXED BY card_open WHERE firing = 1 AND grp NOT IN (?, ?)"
 LAST_MESSAGE = (
     "SELECT ended_at FROM delivery WHERE lane = ?1 AND seq > (SELECT max(seq) FROM delivery"
     " WHERE lane = ?1) - ?2 AND settlement = 'delivered' ORDER BY seq DESC LIMIT 1"
@@ -51,7 +61,7 @@ PAYLOADS_BY_MINUTE = (
     "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), count(*) FROM payload"
     " INDEXED BY payload_accepted WHERE accepted_at >= ?1 GROUP BY 1"
 )
-# The minutes in which deliveries that waited were accepted and ended, and how many did so.
+# The minutes in which deliveries that waited were accepted and ended, with their numbers.
 WAITED = (
     "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), CAST((ended_at - ?1) / 60 AS INTEGER),"
     " count(*)"
@@ -70,7 +80,7 @@ DELIVERIES_BY_MINUTE = (
 
 
 def per_minute(db: Database, since: float, minutes: int) -> tuple[Minute, ...]:
-    """What happened in each minute (`protocol.Store.per_minute`)."""
+    """The numbers of each minute (`protocol.Store.per_minute`)."""
     payloads = dict(db.execute(PAYLOADS_BY_MINUTE, (since,)).fetchall())
     deliveries = dict(db.execute(DELIVERIES_BY_MINUTE, (since,)).fetchall())
     changes = Counter[int]()  # of the number of pending deliveries, by minute
@@ -95,8 +105,8 @@ def status(db: Database) -> StorageStatus:
     lanes = db.execute("SELECT id, key, state FROM lane ORDER BY key").fetchall()
     severities = Counter(
         line.severity or "none"
-        for (body,) in db.execute("SELECT line FROM card INDEXED BY card_open WHERE firing = 1")
-        if (line := readable(_line, body)) and line.group not in (DIGEST, QUIET)
+        for (body,) in db.execute(SEVERITIES, _OWN)
+        if (line := readable(_told, body))
     )
     return StorageStatus(
         config=last_config(db),
@@ -127,7 +137,7 @@ def _chat(
     lately = {owner for (owner,) in db.execute(RECEIVERS, (lane, _LATELY)).fetchall()}
     waits = waits_for(known) if pending or known.down else ""
     held = known.down.probe_at if known.down else (known.retry_at or None)
-    if not waits:  # the card whose time is next has nothing to send yet
+    if not waits:  # the next card has nothing to send yet
         at = None
     return ChatStatus(
         lane=_lane_key(key),
@@ -171,7 +181,7 @@ def _open(
 
 
 def open_card(db: Database, number: int) -> tuple[LaneKey, Card] | None:
-    """The card of that number, if it is open."""
+    """The open card with that number, or None."""
     found = db.execute(
         "SELECT lane.key, card.lane, grp, fingerprint FROM card JOIN lane ON lane.id = card.lane"
         " WHERE card.id = ? AND firing = 1",

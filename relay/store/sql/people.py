@@ -1,4 +1,4 @@
-"""People and chats in SQLite: each a row with its value as JSON, found by bot and chat."""
+"""People and chats in SQL: each is a row with its value as JSON, found by bot and chat."""
 
 from collections.abc import Iterable, Sequence
 
@@ -30,8 +30,8 @@ from relay.store.sql.database import Database, Value
 from relay.store.sql.settlements import end
 from relay.store.sql.unreadable import needed
 
-_KEPT_INVITES = 30 * 86400.0  # seconds after its end that an invitation is still listed
-_MOST_CARDS = 500  # told by /alerts, and to those who subscribe
+_KEPT_INVITES = 30 * 86400.0  # seconds after its end during which an invitation is still listed
+_MOST_CARDS = 500  # listed by /alerts, and for new subscribers
 _MOST_CHATS = 5000  # in the registry: anyone may add a bot to their groups
 _MOST_SAYINGS = 200  # that wait
 _INVITE = "invite (id, bot, hash, expires_at, body) VALUES (?, ?, ?, ?, ?)"
@@ -53,7 +53,7 @@ def _text(value: LaneKey | BotId) -> str:
 
 
 class SqlPeople:
-    """PeopleStore over one SQLite file (see `people.PeopleStore`)."""
+    """`people.PeopleStore` in SQL."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -101,7 +101,7 @@ class SqlPeople:
         return _invite(found[0]) if found else None
 
     def _cards(self, bot: BotId, chat: str, topic: str) -> tuple[Card, ...]:
-        """The firing cards of the chat, or a topic of it."""
+        """The firing cards of the chat, or of a topic of it."""
         found: list[Card] = []
         for row, key, _ in self._lanes(bot, chat):
             if topic in ("", key.thread):
@@ -114,8 +114,8 @@ class SqlPeople:
         return tuple(found)
 
     def _all_cards(self) -> tuple[Card, ...]:
-        """The firing cards of all chats, but for the relay's own notices, and for chats that hear
-        of nothing any more because their subscription ended.
+        """The firing cards of all chats, without the relay's own notices, and without chats whose
+        subscription ended.
         """
         heard = {each.lane for each in self.subscriptions()}
         rows = self._db.execute(
@@ -166,7 +166,7 @@ class SqlPeople:
         return tuple(woken)
 
     def _move(self, bot: BotId, old: str, new: str) -> list[LaneKey]:
-        """Lanes to the group go to its new id; those that did not know it yet."""
+        """Sends the lanes of the group to its new id, if they do not know it yet."""
         self._db.execute("DELETE FROM chat WHERE bot = ? AND chat = ?", (_text(bot), old))
         moved = [lane for lane in self._lanes(bot, old) if lane[2].chat != new]
         for row, _, state in moved:
@@ -175,7 +175,7 @@ class SqlPeople:
         return [key for _, key, _ in moved]
 
     def _revive(self, bot: BotId, chat: str, now: float) -> list[LaneKey]:
-        """Lanes to the chat that are down may call at once."""
+        """Lets lanes of the chat that are down call at once."""
         down = [lane for lane in self._lanes(bot, chat) if lane[2].down]
         for row, _, state in down:
             self._db.execute(
@@ -192,7 +192,7 @@ class SqlPeople:
         )
 
     def _keep_entry(self, entry: ChatEntry) -> bool:
-        """Whether there is room for it."""
+        """Stores the entry; False if there is no room for it."""
         key = (_text(entry.bot), entry.chat.id)
         kept = self._db.execute(
             "INSERT INTO chat (bot, chat, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM chat) "
@@ -242,8 +242,8 @@ class SqlPeople:
         return tuple(ended)
 
     def _forget(self, lane: LaneKey) -> None:
-        """Nothing is pending for subscribers of the lane any more, and no absent alert concerns
-        them.
+        """Removes what is pending for subscribers of the lane, and stops watching groups
+        for them.
         """
         found = self._db.execute("SELECT id FROM lane WHERE key = ?", (_text(lane),)).fetchone()
         if not found:

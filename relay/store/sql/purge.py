@@ -1,5 +1,5 @@
-"""Forgetting: deliveries that ended, with the payloads and cards that nobody needs, by age and by
-room.
+"""Forgetting: removes ended deliveries, with the payloads and cards that nobody needs, by age and
+by room.
 """
 
 from collections.abc import Collection
@@ -14,12 +14,14 @@ from relay.store.sql.unreadable import readable
 
 _DIGEST = cards.text(DIGEST)  # one for each lane, and cards may still be in it
 _ANY_SEQ = (1 << 63) - 1
-_PAGES_EACH = 8  # pages that a delivery may change that is forgotten with its payload
+_PAGES_EACH = 8  # pages that may change when a delivery is forgotten with its payload
 BARE_KEPT, BARE_BYTES = 10_000, 100_000_000  # payloads without deliveries
 
 
 class _Last(Struct, frozen=True):
-    """Of a card only when it last mattered (Unix seconds), and the last delivery it took in."""
+    """The part of a card that says when it last mattered (Unix seconds), and the last delivery that
+    it took in.
+    """
 
     heard_at: float = 0.0
     closed_at: float | None = None
@@ -30,8 +32,8 @@ _last = msgspec.json.Decoder(_Last).decode
 
 
 class Purge:
-    """Forgets a part at a time. How far it came among the cards is known to this run alone: a new
-    one begins again.
+    """Forgets a part at a time. Only this run knows how far it came among the cards; a new one
+    begins again.
     """
 
     def __init__(self, db: Database) -> None:
@@ -64,7 +66,7 @@ class Purge:
         return len(ended) + forgotten + bare
 
     def _forget_old_news(self, before: float) -> None:
-        """Refused requests, and configurations that routed nothing that is left."""
+        """Removes refused requests, and configurations of which no routed payload is left."""
         self._db.execute("DELETE FROM refusal WHERE at < ?", (before,))
         self._db.execute(
             "DELETE FROM config WHERE generation < (SELECT generation FROM payload ORDER BY id"
@@ -72,8 +74,9 @@ class Purge:
         )
 
     def _next_cards(self, most: int) -> set[int]:
-        """The next cards, open or closed, from the first one again behind the last: some close
-        after their deliveries were forgotten."""
+        """The next cards, open or closed, and from the first one again after the last: some close
+        after their deliveries were forgotten.
+        """
         if most <= 0:
             return set()
         found = self._db.execute(
@@ -85,7 +88,7 @@ class Purge:
 
 
 def _payloads(db: Database, payloads: Collection[int]) -> int:
-    """Forgets those of the payloads that have no delivery (any more), with their names."""
+    """Removes those of the payloads that have no delivery (any more), with their names."""
     gone = [
         (payload,)
         for payload in payloads
@@ -101,8 +104,8 @@ def _payloads(db: Database, payloads: Collection[int]) -> int:
 
 
 def _bare(db: Database, before: float, most: int) -> int:
-    """Forgets payloads from which no delivery came: the oldest of them, those that are too old and
-    those beyond what is kept of them. On a full disk all of them go.
+    """Removes payloads without deliveries: those that are too old, and the oldest ones beyond the
+    number and size that are kept. On a full disk all of them go.
     """
     count, size = db.execute(
         "SELECT count(*), coalesce(sum(bare), 0) FROM payload INDEXED BY payload_bare"
@@ -122,8 +125,8 @@ def _bare(db: Database, before: float, most: int) -> int:
 
 
 def _forget(db: Database, card: int, before: float) -> bool:
-    """Forgets the card if it is over, nothing is to come of it or refers to it, and nothing was
-    since `before`.
+    """Removes the card if it has ended, nothing will come of it or refers to it, and nothing
+    happened to it since `before`.
     """
     found = db.execute(
         "SELECT lane, grp, fingerprint, body FROM card WHERE id = ? AND closed = 1 AND absorbed "
@@ -145,7 +148,9 @@ def _forget(db: Database, card: int, before: float) -> bool:
 def _is_needed(
     db: Database, card: int, lane: int, group: str, fingerprint: str, folded_seq: int
 ) -> bool:
-    """Deliveries are left that the card took in (the last one is met first), or wait for it."""
+    """Whether there still are deliveries that the card took in (the last one is found first), or
+    that wait for it.
+    """
     taken_in = db.execute(
         "SELECT 1 FROM delivery WHERE lane = ? AND seq <= ? AND card = ? ORDER BY seq DESC LIMIT 1",
         (lane, folded_seq, card),

@@ -1,5 +1,5 @@
-"""The queue in SQLite: pending and dead deliveries read a page at a time, retried and dropped one
-by one.
+"""The queue in SQL: pending and dead deliveries are read a page at a time, and retried and dropped
+one by one.
 """
 
 from typing import NamedTuple
@@ -74,13 +74,13 @@ class _Alert(Struct, frozen=True):
 
 
 class _Failing(Struct, frozen=True):
-    """Of a card only what a list of deliveries tells: the calls for it that failed."""
+    """The part of a card that a list of deliveries needs: its failed calls."""
 
     failures: Failures | None = None
 
 
 class _Alerts(Struct, frozen=True):
-    """Of a notification only what a list of deliveries tells."""
+    """The part of a notification that a list of deliveries needs."""
 
     alerts: tuple[_Alert, ...]
 
@@ -96,8 +96,9 @@ _notification = msgspec.json.Decoder(Notification).decode
 
 
 class Row(NamedTuple):
-    """A delivery with its lane and payload, as `_FIND` has them. `told_at` is when its payload was
-    accepted, `card` what took it in: nothing if that was forgotten since."""
+    """A delivery with its lane and payload, with the columns of `_FIND`. `told_at` is when its
+    payload was accepted; `card` is the card that took it in, or nothing if that was forgotten.
+    """
 
     lane: int
     seq: int
@@ -119,7 +120,7 @@ class Row(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The lane's number and the delivery's in it."""
+        """The lane's number and the delivery's number in it."""
         return f"{self.lane}/{self.seq}"
 
     @property
@@ -129,7 +130,7 @@ class Row(NamedTuple):
 
 
 def find(db: Database, delivery_id: str) -> Row | None:
-    """The delivery of that id, whatever its state."""
+    """The delivery with that id, in any state."""
     lane, _, seq = delivery_id.partition("/")
     if not all(part.isascii() and part.isdecimal() and len(part) < 19 for part in (lane, seq)):
         return None
@@ -143,9 +144,7 @@ def page(db: Database, query: Query) -> Page | Refused:
     state, _, last = query.after.partition(":")
     start = find(db, last) if query.after else None
     if query.after and (start is None or state not in LISTS):
-        return Refused(
-            f"nothing is known of the place {query.after}: list from the beginning, without --after"
-        )
+        return Refused(f"unknown position {query.after}: list from the start, without --after")
     states: tuple[QueueState, ...] = (query.state,) if query.state else ("pending", "dead")
     if state == "dead":
         states = ("dead",)
@@ -186,7 +185,7 @@ def _count(db: Database, state: QueueState, receiver: str) -> int:
 
 
 def queued(row: Row) -> Queued:
-    """The delivery as an operator sees it."""
+    """The delivery as operators see it."""
     state = _lane_state(row.state)
     names, count = _alerts(row)
     waits = row.settlement is None
@@ -242,12 +241,12 @@ def _ended(row: Row) -> str:
 
 
 def waits_for(state: LaneState, failures: Failures | None = None) -> str:
-    """The reason why a pending delivery of a lane waits; `failures` are those of its card."""
+    """Why a pending delivery of a lane waits; `failures` are those of its card."""
     if state.down:
         never = (
             ""
             if state.down.probe_at is not None
-            else " (no call is made any more: retry it once that is mended)"
+            else " (no more calls are made: retry it once that is fixed)"
         )
         return f"the chat is down: {state.down.why}{never}"
     cause = f": {state.trouble_why}" if state.trouble_why else ""
@@ -275,11 +274,11 @@ def _unknown(delivery_id: str) -> Refused:
 
 
 def retry(db: Database, delivery_id: str, now: float) -> Retried | Refused:
-    """Makes a pending delivery due, or accepts a dead one anew; its lane is called even if the chat
+    """Makes a pending delivery due, or accepts a dead one anew. Its lane is called even if the chat
     is down.
 
-    A card that has the delivery's alerts already is shown as it is now: nothing old is laid over
-    something new.
+    A card that already has the delivery's alerts is shown in its present state: nothing old is
+    folded into something new.
     """
     row = find(db, delivery_id)
     if row is None:
@@ -311,16 +310,12 @@ def _not_to_retry(db: Database, row: Row, card: Card | None) -> str:
         return f"{row.id} needs no retry: the chat shows its group as it is now"
     later = _later(db, row)
     return (
-        f"{row.id} is out of date: {later} tells the same chat of the same group, and is newer"
-        if later
-        else ""
+        f"{row.id} is out of date: {later} is newer, for the same chat and group" if later else ""
     )
 
 
 def _later(db: Database, row: Row) -> str:
-    """A delivery to the same card that is newer and was, or will be, part of what the card
-    shows.
-    """
+    """A newer delivery to the same card that was, or will be, part of what the card shows."""
     found = db.execute(
         "SELECT seq FROM delivery JOIN payload ON payload.id = payload WHERE lane = ? AND seq > "
         "? AND grp = ?"
@@ -333,7 +328,7 @@ def _later(db: Database, row: Row) -> str:
 
 
 def _again(db: Database, row: Row, now: float) -> int:
-    """Accepts the delivery anew and returns its number; one that was folded needs no folding
+    """Accepts the delivery anew and returns its number. One that was folded before is not folded
     again.
     """
     if not db.has_room():
@@ -355,12 +350,14 @@ def _again(db: Database, row: Row, now: float) -> int:
             "INSERT INTO watched VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
             (row.grp, row.lane, row.grp, row.fingerprint, row.receiver, row.owner),
         )
-    count(db, row.lane_key.platform, row.owner, "dead", -1)  # it counts once, as pending now
+    count(db, row.lane_key.platform, row.owner, "dead", -1)  # it is counted once, as pending now
     return int(seq)
 
 
 def drop(db: Database, delivery_id: str, now: float) -> Dropped | Refused:
-    """Ends a pending delivery as dead. A card that owes nothing else is not shown as it is now."""
+    """Ends a pending delivery as dead. A card that owes nothing else is not shown in its present
+    state.
+    """
     row = find(db, delivery_id)
     if row is None:
         return _unknown(delivery_id)
@@ -372,8 +369,8 @@ def drop(db: Database, delivery_id: str, now: float) -> Dropped | Refused:
 
 
 def _let_be(db: Database, row: Row, now: float) -> None:
-    """A card without a delivery that waits for it has no duty, and a group without a card is not
-    watched.
+    """Frees a card that no delivery waits for from its duty, and stops watching a group without a
+    card.
     """
     place = (row.lane, row.grp, row.fingerprint)
     card = cards.find(db, *place)
@@ -392,7 +389,7 @@ def _owes(db: Database, card: int) -> bool:
 
 
 def _keep(db: Database, row: Row, card: Card, now: float) -> None:
-    """Writes the card as one to look at now, with a message of its own and not in a digest."""
+    """Stores the card, to be rechecked now, with a message of its own and not in a digest."""
     db.execute(
         "UPDATE card SET body = ?, waiting_since = ?, absorbed = 0, ready = 0, due = ?, rank = 0"
         " WHERE "

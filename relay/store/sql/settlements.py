@@ -1,6 +1,4 @@
-"""Settlements in the SQLite store: how deliveries end and are counted, and the present state of
-all.
-"""
+"""Settlements in SQL: how deliveries end and are counted, and the present totals."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,7 +26,7 @@ COUNTERS = (
 
 
 class _State(Struct, frozen=True):
-    """Of a lane's state only what says whether it is down."""
+    """The part of a lane's state that says whether it is down."""
 
     down: Down | None = None
 
@@ -37,7 +35,7 @@ _state = msgspec.json.Decoder(_State).decode
 
 
 def count(db: Database, platform: Platform, receiver: str, name: str, by: int) -> None:
-    """Adds to a counter that lasts."""
+    """Adds to a stored counter."""
     db.count(platform, receiver, name, by)
 
 
@@ -53,7 +51,7 @@ def end(
     message: MessageRef | None = None,
 ) -> tuple[Ended, ...]:
     """Ends those of the deliveries that are pending, each counted once, under its owner. They ended
-    `at` (Unix seconds), `into` another delivery, or by being shown in the message.
+    `at` (Unix seconds), by being merged `into` another delivery or by being shown in the message.
     """
     shown = _encode(message) if message else None
     owners: Counter[str] = Counter()
@@ -104,8 +102,8 @@ def pending_lanes(db: Database) -> tuple[tuple[LaneKey, str], ...]:
 
 
 def down(db: Database) -> tuple[tuple[LaneKey, Down], ...]:
-    """The lanes that are down (`protocol.Store.down`). An unreadable state does not count; it is
-    reset when its lane has a turn.
+    """The lanes that are down (`protocol.Store.down`). An unreadable state is skipped; it is reset
+    in the lane's next turn.
     """
     found: list[tuple[LaneKey, Down]] = []
     for key, state in db.execute("SELECT key, state FROM lane ORDER BY key"):

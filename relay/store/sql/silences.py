@@ -25,7 +25,7 @@ _silencing = msgspec.json.Decoder(Silencing).decode
 
 
 def due(db: Database, source: str, alerts: Iterable[str]) -> tuple[LaneKey, ...]:
-    """Makes the open cards due on which these alerts fire; their lanes."""
+    """Makes the open cards due on which these alerts fire; returns their lanes."""
     found = db.execute(
         "SELECT DISTINCT lane.id, lane.key, grp, fingerprint FROM json_each(?) AS wanted"
         " CROSS JOIN standing ON source = ? AND alert = wanted.value AND fires = 1"
@@ -53,7 +53,7 @@ def rows(db: Database, table: str, source: str, alerts: Sequence[str]) -> list[t
 
 
 class SqlSilences:
-    """The part of ActingStore about Alertmanager (see `acting.ActingStore`)."""
+    """The part of `acting.ActingStore` about Alertmanager, in SQL."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -69,7 +69,7 @@ class SqlSilences:
         return {key: each for key, each in decoded if each is not None}
 
     def _silencings(self, source: str) -> list[Silencing]:
-        """The newest first."""
+        """All silencings, the newest first."""
         rows = self._db.execute(
             "SELECT body FROM silencing WHERE source = ? ORDER BY asked_at DESC LIMIT ?",
             (source, _MOST_ASKED),
@@ -77,7 +77,7 @@ class SqlSilences:
         return [each for (body,) in rows if (each := readable(_silencing, body)) is not None]
 
     def _asked(self, source: str) -> list[Silencing]:
-        """Those that are not in force, the newest first."""
+        """The silencings that are not in force, the newest first."""
         rows = self._db.execute(
             "SELECT body FROM silencing WHERE source = ? AND state != 'done'"
             " ORDER BY asked_at DESC LIMIT ?",
@@ -86,7 +86,7 @@ class SqlSilences:
         return [each for (body,) in rows if (each := readable(_silencing, body)) is not None]
 
     def _forget_refused(self, source: str, alerts: Iterable[str]) -> None:
-        """What was refused is of no interest once something else is asked for the same alerts."""
+        """Removes refused silencings once something else is asked for the same alerts."""
         wanted = set(alerts)
         over = [
             each.id
@@ -163,7 +163,7 @@ class SqlSilences:
         return {key: name_of(entry) for key, entry in self._entries(source, alerts).items()}
 
     def _entries(self, source: str, alerts: Sequence[str]) -> dict[str, Entry]:
-        """These alerts, as a card has them."""
+        """These alerts, as cards have them."""
         found: dict[str, Entry] = {}
         rows = self._db.execute(
             "SELECT DISTINCT alert, lane, grp, fingerprint FROM json_each(?) AS wanted"
@@ -240,5 +240,5 @@ def _confirmed(silencing: Silencing) -> Suppressed:
 
 
 def name_of(entry: Entry) -> str:
-    """An alert as a line names it: `NodeDown node-3`."""
+    """The name of an alert in a line: `NodeDown node-3`."""
     return " ".join(filter(None, (entry.labels.get("alertname", ""), subject([entry]).telling)))

@@ -1,5 +1,5 @@
-"""Spreading: what a payload says of an alert is brought to the card on which the alert has its line
-in each chat, whichever group, route or receiver brings it, and its group's absent alerts to theirs.
+"""Spreading: brings each alert of a payload to the card on which it has its line in each chat,
+whichever group, route or receiver it came by, and the group's absent alerts to their cards.
 
 It happens after the payload is acknowledged, from the durable payload, in order of acceptance and
 before any lane folds it.
@@ -20,14 +20,15 @@ from relay.store.sql.lines import AlertLine, CardKey, Lines, card_of
 from relay.store.sql.standing import Row
 from relay.store.sql.unreadable import readable
 
-# Alerts and payloads spread in one transaction, so that others get the thread of the store.
+# Alerts and payloads spread in one transaction, so that others get the store's thread.
 _MOST_ALERTS = 500
 _MOST_PAYLOADS = 64
 _MOST_BYTES = 1 << 20  # bodies that are read together
-# Seconds after its end for which a firing copy of an alert goes to the card that showed it: a copy
-# of another group, or of another replica, may come late.
+# Seconds after its end during which a firing copy of an alert goes to the card that showed it: a
+# copy from another group, or from another replica, may be late.
 _LATE = 45.0
-# Seconds after which a card looks where an alert went on that is no longer reported there.
+# Seconds after which a card looks for the card on which an alert fires that is no longer reported
+# there.
 _LOOK_LATER = 10.0
 _EMPTY = b"[]"
 _encode = msgspec.json.encode
@@ -52,8 +53,9 @@ class _Routed(NamedTuple):
 
 
 class _Payload(NamedTuple):
-    """A payload that is to be spread. `alerts` are empty where it cannot be read. `things` are
-    keys that were made of them (see `_thing`)."""
+    """A payload to be spread. `alerts` are empty if it cannot be read. `things` are the thing keys
+    computed so far (`_thing`).
+    """
 
     number: int
     at: float
@@ -66,8 +68,8 @@ class _Payload(NamedTuple):
 
 
 def spread(db: Database) -> bool:
-    """Spreads what was accepted since the last time, some of it where that is much, and says
-    whether all is done. `take_woken` has the lanes that have work by it.
+    """Spreads what was accepted since the last time, or part of it if that is much; returns whether
+    all is spread. `take_woken` returns the lanes that got work.
     """
     done = last_spread(db)
     if done == db.remembered.payload:
@@ -75,7 +77,7 @@ def spread(db: Database) -> bool:
     waiting = _waiting(db, done)
     if not waiting or not db.may_spread():
         return True
-    if last_spread(db) != done:  # while we waited for that
+    if last_spread(db) != done:  # another transaction did, while we waited for the lock
         done = last_spread(db)
         waiting = _waiting(db, done)
         if not waiting:
@@ -111,7 +113,7 @@ def last_spread(db: Database) -> int:
 
 
 def take_woken(db: Database) -> tuple[LaneKey, ...]:
-    """The lanes that have work by what was spread; each is given once."""
+    """The lanes that got work from spreading. Each is returned once."""
     woken = tuple(db.woken)
     db.woken.clear()
     return woken
@@ -182,7 +184,7 @@ def _spread(
         present |= {(row.lane, row.grp, row.fingerprint): row for row in rows}
         own = _row(each, payload.group)._replace(alerts=_encode(kept))
         if not kept and not _is_watched(db, own):
-            own, *rows = rows  # nothing is left of the delivery as it was: it becomes the first
+            own, *rows = rows  # nothing is left of the delivery as it was, so it becomes the first
         else:
             present[own.lane, own.grp, own.fingerprint] = own
         _change(db, each.seq, own)
@@ -199,7 +201,9 @@ def _spread(
 
 
 def _name(db: Database, payloads: Sequence[_Payload]) -> None:
-    """The payloads are found by the names of their alerts, and their sources were heard."""
+    """Records the names of the payloads' alerts, by which the history finds them, and that their
+    sources were heard.
+    """
     db.executemany(
         "INSERT INTO payload_name VALUES (?, ?) ON CONFLICT DO NOTHING",
         [
@@ -217,7 +221,7 @@ def _name(db: Database, payloads: Sequence[_Payload]) -> None:
 
 
 def _mark_bare(db: Database, payload: _Payload) -> None:
-    """No delivery came from the payload: it is kept for the history alone."""
+    """Marks a payload without deliveries, which is kept only for the history."""
     db.execute(
         "UPDATE payload SET bare = CASE WHEN length(body) > 1 THEN length(body) ELSE 1 END"
         " WHERE id = ? AND NOT EXISTS"
@@ -227,7 +231,7 @@ def _mark_bare(db: Database, payload: _Payload) -> None:
 
 
 def _routed(db: Database, payloads: Sequence[_Payload]) -> dict[int, list[_Routed]]:
-    """The deliveries that routes made of the payloads, which follow one another."""
+    """The deliveries that routes made of the payloads, which are consecutive."""
     groups = {payload.number: payload.group for payload in payloads}
     rows = db.execute(
         "SELECT payload, grp, lane, seq, receiver, owner, fingerprint, alerts, route, ignoring"
@@ -266,8 +270,8 @@ def _joined(
     homes: Mapping[tuple[str, int], AlertLine],
     lines: Lines,
 ) -> dict[tuple[str, int], AlertLine]:
-    """The lines of alerts that fire and have none, where another alert that is the same thing (see
-    `thing`) has one: one that fires, or that they go on with.
+    """Lines for firing alerts that have none, on which another alert that is the same thing
+    (`alert.thing`) has its line: it fires, or ended so lately that they go on with it.
     """
     found: dict[tuple[str, int], AlertLine] = {}
     for line, (key, hold) in _wanted(payload, routed, homes).items():
@@ -299,7 +303,9 @@ def _wanted(
 
 
 def _thing(payload: _Payload, index: int, ignoring: bytes | None) -> str:
-    """The key of what an alert of the payload is for a chat that ignores these labels."""
+    """The key of the thing that an alert of the payload is, for a chat that ignores these
+    labels.
+    """
     known = payload.things.get((index, ignoring))
     if known is None:
         ignores = frozenset(_ignoring(ignoring).labels) if ignoring else frozenset[str]()
@@ -333,7 +339,9 @@ def _parted(
 
 
 def _is_over(home: AlertLine, alert: Alert, at: float) -> bool:
-    """The alert fires, and the card that showed it last has shown its end for a while."""
+    """Whether the alert fires anew: the card that showed it last has shown its end for some
+    time.
+    """
     return (
         alert.status == "firing"
         and not home.fires
@@ -342,7 +350,7 @@ def _is_over(home: AlertLine, alert: Alert, at: float) -> bool:
 
 
 def _some(payload: _Payload, indexes: list[int]) -> bytes | None:
-    """Alerts of a payload as a delivery has them: none of them listed stands for all."""
+    """The alert indexes in the form of a delivery: None means all alerts of the payload."""
     return None if len(indexes) == len(payload.alerts) else _encode(indexes)
 
 
@@ -352,7 +360,7 @@ def _moved(
     moved: Mapping[CardKey, list[int]],
     homes: Mapping[tuple[str, int], AlertLine],
 ) -> list[Row]:
-    """The deliveries in place of the one of a route, for the cards on which its alerts have their
+    """The deliveries that replace the one of a route, for the cards on which its alerts have their
     lines, under the policy of the route.
     """
     fallbacks = {card_of(home.row): home.row.fallback_for for home in homes.values()}
@@ -383,8 +391,8 @@ def _change(db: Database, seq: int, row: Row) -> None:
 def _unrouted(
     payload: _Payload, routed: Sequence[_Routed], homes: Mapping[tuple[str, int], AlertLine]
 ) -> list[Row]:
-    """Deliveries for the cards of chats that no route leads to any more, on which alerts fire that
-    the payload ends.
+    """Deliveries for cards in chats that no route leads to any more, on which alerts fire that the
+    payload ends.
     """
     reached = {
         (payload.alerts[index].fingerprint, each.lane)
@@ -408,10 +416,10 @@ def _unrouted(
 def _absent(
     watchers: Mapping[CardKey, Row], present: Mapping[CardKey, Row], *, last: bool
 ) -> list[Row]:
-    """Deliveries for the watching cards that the payload does not reach by itself: a copy where the
-    card stands in for another lane, else, once the payload is whole, an empty one. Where that lane
-    is none of its receiver's any more (the receiver has another bot or chat now), what goes to the
-    receiver is copied.
+    """Deliveries for the watching cards that the payload does not reach otherwise: a copy for the
+    card of a fallback; for others, once the payload is complete, an empty one. If the fallback's
+    card is for a lane that its receiver no longer has (the receiver has another bot or chat now),
+    it gets a copy of what goes to the receiver.
     """
     owners = {(row.owner, row.grp, row.fingerprint): row for row in present.values()}
     rows: list[Row] = []
@@ -447,11 +455,11 @@ def _stand(
     homes: Mapping[tuple[str, int], AlertLine],
     lines: Lines,
 ) -> None:
-    """Alerts that fire have their lines on these cards from now on, but for those whose line stands
-    as firing already.
+    """From now on firing alerts have their lines on these cards, except those that have a firing
+    line already.
     """
     rows = []
-    left: set[CardKey] = set()  # cards that may show what goes on elsewhere from now on
+    left: set[CardKey] = set()  # cards whose alerts now fire elsewhere, and which may say so
     for row in present.values():
         indexes = range(len(payload.alerts)) if row.alerts is None else _indexes(row.alerts)
         for index in indexes:

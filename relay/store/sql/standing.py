@@ -1,4 +1,6 @@
-"""Where alerts have their lines: one card of each lane, the one on which the alert fired first."""
+"""Standing: the card of each lane on which an alert has its line, the one on which it fired
+first.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -33,8 +35,8 @@ LINES = (
 
 
 class Row(NamedTuple):
-    """A delivery for the card of a group (`grp`) or of one alert of it. `owner` is another receiver
-    than its own where it is a copy for a fallback, of the lane `fallback_for`. `route` led here.
+    """A delivery for the card of a group (`grp`) or of one alert of it. `owner` differs from
+    `receiver` if it is a copy for a fallback, of the lane `fallback_for`. `route` led here.
     `ignoring`: labels that make no new alert for its receiver (`Ignoring`, encoded).
     """
 
@@ -51,8 +53,8 @@ class Row(NamedTuple):
 
 
 def stand(db: Database, rows: Sequence[tuple[str, str, str, Row]]) -> None:
-    """Alerts (source, fingerprint, thing) have their lines on the cards of these rows, but where
-    one has a line as firing on the lane.
+    """Gives alerts (source, fingerprint, thing) their lines on the cards of these rows, except
+    those that have a firing line on the lane.
     """
     db.executemany(
         _STAND,
@@ -65,7 +67,7 @@ def stand(db: Database, rows: Sequence[tuple[str, str, str, Row]]) -> None:
 
 
 def follow(db: Database, lane: int, group: str, card: Card) -> None:
-    """The lines of the card's alerts are as the card has them now. What ended is remembered."""
+    """Updates the lines of the card's alerts. Episodes that ended are remembered."""
     if not card.group.group_key or not card.entries:
         return
     key = (lane, group, card.fingerprint)
@@ -80,7 +82,7 @@ def follow(db: Database, lane: int, group: str, card: Card) -> None:
 
 
 def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[Entry]) -> None:
-    """Also of a card that fired before its alerts were known by their lines."""
+    """Gives firing alerts of the card their lines, also on a card from before alerts had lines."""
     db.executemany(
         _STAND_AS_WATCHED,
         [(card.group.source, entry.fingerprint, entry.thing, *key) for entry in began],
@@ -103,7 +105,7 @@ def _end(db: Database, card: Card, lane: int, ended: Sequence[Entry]) -> None:
 
 
 def _end_followed(db: Database, card: Card, lane: int, known: Mapping[str, int]) -> None:
-    """An alert in whose place another one fires has no line any more."""
+    """Ends the lines of alerts that another alert continues."""
     followed = {e.follows for e in card.entries if known.get(e.follows)}
     over = followed - {e.fingerprint for e in card.entries} if followed else followed
     db.executemany(

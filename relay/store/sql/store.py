@@ -64,7 +64,7 @@ from relay.store.sql.settlements import balance, down, end, end_known, pending_l
 from relay.store.sql.spread import spread, take_woken
 from relay.store.sql.unreadable import needed, readable
 
-_MOST_TOLD = 20  # cards of which it is told one by one that they expired
+_MOST_TOLD = 20  # expired cards that are named one by one
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -79,12 +79,12 @@ def _message(result: AttemptResult) -> MessageRef | None:
 
 
 class SqlStore:
-    """The part of `protocol.Store` that is the same for every engine: an engine opens the
-    transactions, says who holds a lane, and copies itself.
+    """The part of `protocol.Store` that is the same for every engine. An engine opens the
+    transactions, says who holds a lane, and makes backups.
     """
 
     def __init__(self, db: Database, emit: Callable[[Event], None]) -> None:
-        """`emit` hears of damage, in a thread that uses the store."""
+        """`emit` gets reports of damage, in a thread that uses the store."""
         self._emit = emit
         self._db = db
         self._purge = Purge(db)
@@ -153,7 +153,7 @@ class SqlStore:
         return Lease(lane)
 
     def _held(self, lease: Lease) -> int:
-        """The number of the lane. Every write of one comes by here."""
+        """The number of the lane. Every write of a lane passes through here."""
         return self._lane(lease.lane)
 
     def claim(self, lease: Lease, now: float, page: int, before: Rank | None = None) -> Claim:
@@ -190,8 +190,7 @@ class SqlStore:
         self._check_may_send()
         for change in changes:
             if not change.folded:
-                # A card may come from a storage that is no more; what follows must have higher
-                # numbers.
+                # A card may come from a storage that is gone; later numbers must be higher.
                 self._db.raise_seq(self._held(lease), change.card.folded_seq)
         self._held(lease)
         return tuple(ended for change in changes for ended in self._keep(lease.lane, change, now))
@@ -199,7 +198,7 @@ class SqlStore:
     def _keep(
         self, lane: LaneKey, change: CardChange, now: float | None, *, ended: bool = False
     ) -> tuple[Ended, ...]:
-        """`ended`: nothing is pending on the card."""
+        """Stores a card. `ended`: nothing is pending on it."""
         card, row = change.card, self._lane(lane)
         group = text(card.group)
         cards.keep(self._db, row, change)
@@ -228,7 +227,7 @@ class SqlStore:
     def _duplicates(
         self, lane: LaneKey, change: CardChange, now: float | None
     ) -> tuple[Ended, ...]:
-        """Those of one original together."""
+        """Ends duplicates, those of one original together."""
         originals = change.originals or (0,) * len(change.duplicates)
         of: dict[int, list[int]] = {}
         for seq, original in zip(change.duplicates, originals, strict=True):
@@ -242,7 +241,7 @@ class SqlStore:
     def _counted(
         self, lane: LaneKey, row: int, digest: Card, now: float | None
     ) -> tuple[Ended, ...]:
-        """The digest shows all of its cards as they are: what is pending on them is merged."""
+        """Ends as merged what is pending on the cards of a digest that shows all of them."""
         owners = {seq: owner for seq, _, _, owner, *_ in cards.pending(self._db, row)}
         cards.digest_shown(self._db, row, 0.0)
         cards.release(self._db, row)
@@ -374,7 +373,7 @@ class SqlStore:
                 ended += self._keep(result.lane, change, result.now)
             return ended
         finished = self._finish(result) if result.shown or result.dead else ()
-        over = bool(result.shown or result.dead)  # all that was pending on the card is
+        over = bool(result.shown or result.dead)  # everything pending on the card has ended
         finished += self._keep(result.lane, result.change, result.now, ended=over)
         for change in result.also:
             finished += self._keep(result.lane, change, result.now)
@@ -563,7 +562,7 @@ class SqlStore:
             return Refused(f"no card {number} is open: `alert-relay cards list` has their numbers")
         lane, card = found
         ended = close_by_hand(card, now)
-        untold = ended.waiting_since is None  # what is pending of it is to be told no more
+        untold = ended.waiting_since is None  # its pending deliveries are not to be told any more
         self._keep(lane, CardChange(ended, now, urgent=False, settled=untold), now)
         return ClosedCard(number, lane)
 

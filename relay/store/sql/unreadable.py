@@ -1,6 +1,4 @@
-"""Rows that a damaged disk left in the SQLite store and that say nothing any more: nobody must wait
-for them.
-"""
+"""Rows that a damaged disk left unreadable: nobody must wait for them."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,11 +16,11 @@ ERRORS = (
     msgspec.DecodeError,
     UnicodeDecodeError,
     TypeError,
-)  # the last: a number or nothing where JSON should be
+)  # the last one: a number or nothing instead of JSON
 
 
-class InvalidRow(Exception):  # noqa: N818 - what is wrong with the storage
-    """A row without which the relay cannot go on says nothing any more: the storage is damaged."""
+class InvalidRow(Exception):  # noqa: N818 - a state of the storage
+    """A row that the relay needs cannot be read: the storage is damaged."""
 
 
 _NO_STATE = msgspec.json.encode(LaneState())
@@ -34,8 +32,9 @@ _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 
 
 def clear(db: Database, lane: int) -> list[int]:
-    """Resets the lane's state and forgets its cards where they cannot be read (their deliveries are
-    folded again); gives the open deliveries whose payloads cannot be."""
+    """Resets the lane's state and removes its cards if they cannot be read (their deliveries are
+    folded again); returns the open deliveries whose payloads cannot be read.
+    """
     (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (lane,)).fetchone()
     if not _reads(_state, state):
         db.execute("UPDATE lane SET state = ? WHERE id = ?", (_NO_STATE, lane))
@@ -60,7 +59,7 @@ def clear(db: Database, lane: int) -> list[int]:
 
 
 def needed(decode: Callable[[bytes], T], blob: bytes) -> T:
-    """A value without which the relay cannot go on. Raises InvalidRow."""
+    """A value that the relay needs. Raises InvalidRow."""
     try:
         return decode(blob)
     except ERRORS as error:
@@ -68,7 +67,7 @@ def needed(decode: Callable[[bytes], T], blob: bytes) -> T:
 
 
 def readable(decode: Callable[[bytes], T], blob: bytes | None) -> T | None:
-    """The value, if it can be read."""
+    """The value, or None if it cannot be read."""
     try:
         return decode(blob or b"")
     except ERRORS:

@@ -1,5 +1,5 @@
-"""The deliveries that wait on a lane of the SQLite store: which are superseded, go to a fallback,
-or expire, and when they are looked at again.
+"""The deliveries that wait on a lane: which are superseded, go to a fallback or expire, and when
+they are checked again.
 """
 
 from collections import Counter
@@ -16,14 +16,16 @@ from relay.store.sql import cards
 from relay.store.sql.database import Database
 from relay.store.sql.unreadable import ERRORS, readable
 
-_PAGES_EACH = 8  # pages that a delivery may change that ends
-STUCK_AFTER = 600.0  # seconds without a success after which a chat that owes is as good as down
+_PAGES_EACH = 8  # pages that may change when a delivery ends
+STUCK_AFTER = (
+    600.0  # seconds without a success after which a chat with calls due is as good as down
+)
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
 
 
 class _Tried(Struct, frozen=True):
-    """Of a card only when a call for it last ended, Unix seconds."""
+    """The part of a card that says when a call for it last ended, Unix seconds."""
 
     tried_at: float = 0.0
 
@@ -34,8 +36,8 @@ _tried = msgspec.json.Decoder(_Tried).decode
 def superseded(
     db: Database, lane: int, group: str, fingerprint: str, before: float, empty_before: float
 ) -> list[int]:
-    """The pending deliveries of the card that were accepted before the first moment, and those that
-    only report absent alerts before the second one, without the oldest of each owner.
+    """The pending deliveries of the card that were accepted before `before`, and those accepted
+    before `empty_before` that only report absent alerts, without the oldest of each owner.
     """
     found = db.execute(
         "SELECT seq, owner, accepted_at < ? OR (alerts = ? AND accepted_at < ?) FROM delivery"
@@ -83,7 +85,9 @@ def overdue(
 
 
 def lost_card(db: Database, number: int | None) -> Card | None:
-    """The card whose deliveries ended without being told; None for what was not folded."""
+    """The card whose deliveries ended without being told; None for deliveries that were not
+    folded.
+    """
     row = db.execute(
         "SELECT body, absorbed, waiting_since FROM card WHERE id = ?", (number,)
     ).fetchone()
@@ -94,9 +98,9 @@ def lost_card(db: Database, number: int | None) -> Card | None:
 
 
 def beyond_share(db: Database, lane: int, owner: str, share: int, *, refused: bool) -> list[int]:
-    """The oldest pending deliveries beside which the payloads of the others take `share` bytes at
-    most, as far as they were tried (see `overdue`). On a full disk a quarter of what is used is
-    left to them, and a few are taken at a time.
+    """The oldest tried deliveries (as in `overdue`) without which the payloads of the others take
+    at most `share` bytes. On a full disk those may take a quarter of what is used, and a few
+    deliveries are returned at a time.
     """
     full = not db.has_room()
     share = min(share, db.used() // 4) if full else share
@@ -147,8 +151,8 @@ def look_again(db: Database, lane: int, now: float) -> None:
 
 
 def stuck(db: Database, now: float) -> tuple[tuple[LaneKey, Down], ...]:
-    """The lanes to which nothing got through for `STUCK_AFTER` although calls are due, by the state
-    of each, with the outcome of the last call.
+    """The lanes, with their states, to which nothing got through for `STUCK_AFTER` although calls
+    are due, with the outcome of the last call.
     """
     found: list[tuple[LaneKey, Down]] = []
     for row, key, body in db.execute("SELECT id, key, state FROM lane ORDER BY key").fetchall():

@@ -12,13 +12,13 @@ Trouble = Literal["full", "damaged", "broken", "refused"]
 
 
 class Connection(Protocol):
-    """`sqlite3.Connection`, as far as the store uses it; a test puts one here whose disk it
-    owns.
+    """The part of `sqlite3.Connection` that the store uses; a test replaces it by one whose disk it
+    controls.
     """
 
     @property
     def in_transaction(self) -> bool:
-        """A transaction is open."""
+        """Whether a transaction is open."""
 
     def execute(self, sql: str, parameters: Sequence[Value] = ..., /) -> Rows:
         """Runs one statement. Raises sqlite3.Error."""
@@ -30,27 +30,28 @@ class Connection(Protocol):
         """Runs statements."""
 
     def close(self) -> None:
-        """Ends it."""
+        """Closes the connection."""
 
 
 Connect = Callable[[str], Connection]
 
 
 def connect(path: str) -> Connection:
-    """The standard library's connection, without transactions of its own, for the one thread that
-    uses it. A file that is new is its owner's alone, and so are those that SQLite puts beside it:
-    https://sqlite.org/wal.html"""
+    """The standard library's connection, without implicit transactions, for the one thread that
+    uses it. Only its owner can read a new file and those that SQLite puts beside it:
+    https://sqlite.org/wal.html
+    """
     if path != ":memory:":
-        with suppress(OSError):  # SQLite says what is the matter
+        with suppress(OSError):  # SQLite reports the fault
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
 def trouble(error: sqlite3.Error) -> Trouble:
-    """The kind of an error: no room (a quota shows as a failed write), a damaged file, a device or
-    file that fails at present, or only a refused statement. https://sqlite.org/rescode.html
+    """The kind of an error: no room (a quota looks like a failed write), a damaged file, a device
+    or file that fails at present, or only a refused statement. https://sqlite.org/rescode.html
     """
-    if str(error).startswith("Could not decode to UTF-8"):  # we never wrote such a text
+    if str(error).startswith("Could not decode to UTF-8"):  # the relay never wrote such a text
         return "damaged"
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
@@ -70,7 +71,7 @@ def trouble(error: sqlite3.Error) -> Trouble:
 
 
 def damaged(how: str) -> sqlite3.DatabaseError:
-    """The error of a file that SQLite takes for sound and we cannot use."""
+    """The error for a file that SQLite accepts and the relay cannot use."""
     error = sqlite3.DatabaseError(f"the storage is damaged: {how}")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error

@@ -1,4 +1,4 @@
-"""Reading the readable part of a damaged storage: damaged pages are skipped."""
+"""Reads the readable part of a damaged storage: damaged pages are skipped."""
 
 import contextlib
 import shutil
@@ -19,13 +19,13 @@ _PAGE = 4096
 _SIZE_AT = slice(
     28, 32
 )  # of the file, in pages: https://sqlite.org/fileformat2.html#the_database_header
-_MANY = 1 << 20  # rows that there may be where the number of the last one cannot be read
-# rows in a broken region that are tried one by one; from then on ever larger steps are made
+_MANY = 1 << 20  # rows to expect if the number of the last one cannot be read
+# Rows tried one by one in a broken region; after them the steps grow.
 _PATIENCE = 10_000
 
 
 class WreckedLane(Struct, frozen=True):
-    """A lane: its number in the file, its key (JSON), the last sequence number it gave."""
+    """A lane: its number in the file, its key (JSON), the last sequence number that it gave."""
 
     id: int
     key: str
@@ -44,7 +44,7 @@ class WreckedCard(Struct, frozen=True):
 
 
 class WreckedDelivery(Struct, frozen=True):
-    """A delivery that was pending. `payload` is the number of its payload, `alerts` JSON."""
+    """A pending delivery. `payload` is the number of its payload, `alerts` is JSON."""
 
     payload: int
     receiver: str
@@ -81,7 +81,7 @@ class Wreck:
                 yield card
 
     def pending(self, lane: WreckedLane) -> Iterator[WreckedDelivery]:
-        """What the lane had pending, in the order of acceptance."""
+        """The pending deliveries of the lane, in order of acceptance."""
         columns = "seq, payload, receiver, grp, fingerprint, alerts, accepted_at, settlement"
         for row in self._rows("delivery", columns, f"lane = {lane.id} AND seq > ?", lane.last_seq):
             if row is not None and row[-1] is not None:
@@ -93,19 +93,19 @@ class Wreck:
                 self._unread += 1
 
     def people(self, table: Literal["invite", "subscription"]) -> Iterator[bytes | None]:
-        """The JSON of each invitation or subscription; None for each that is broken."""
+        """The JSON of each invitation or subscription; None for each broken one."""
         for row in self._rows(table, "rowid, body", "rowid > ?", self._last(table)):
             yield None if row is None else row[1]
 
     def chats(self) -> list[bytes | None]:
-        """The JSON of each chat of the registry; None for what is broken between some of them."""
+        """The JSON of each chat of the registry; None for broken ones in between."""
         return [
             None if row is None else row[-1] for row in self._both_ways("chat", ("bot", "chat"))
         ]
 
     def bots(self) -> list[tuple[bytes, bytes] | None]:
-        """The key of each bot and how far it has listened, as JSON; None for what is broken between
-        some of them.
+        """The key of each bot and how far it was polled, as JSON; None for broken ones in
+        between.
         """
         return [
             None if row is None else (str(row[0]).encode(), row[1])
@@ -113,7 +113,7 @@ class Wreck:
         ]
 
     def body(self, table: Literal["card", "payload"], number: int) -> bytes:
-        """The JSON of a card or payload; nothing when it cannot be read."""
+        """The JSON of a card or payload; nothing if it cannot be read."""
         try:
             found = self._db.execute(f"SELECT body FROM {table} WHERE id = ?", (number,)).fetchone()  # noqa: S608
         except sqlite3.Error:
@@ -121,8 +121,9 @@ class Wreck:
         return found[0] if found else b""
 
     def _both_ways(self, table: str, key: tuple[str, ...]) -> list[tuple[Any, ...] | None]:
-        """The rows of a table whose key is no number, with their bodies last: from the first one on
-        to what is broken, and back from the last one."""
+        """The rows of a table whose key is not a number, with their bodies last: from the first one
+        up to a broken one, and back from the last one.
+        """
         columns, found = ", ".join(key), dict[tuple[Any, ...], tuple[Any, ...] | None]()
         for way in ("ASC", "DESC"):
             order = ", ".join(f"{column} {way}" for column in key)
@@ -147,7 +148,7 @@ class Wreck:
         self, table: str, columns: str, after: str, last: int
     ) -> Iterator[tuple[Any, ...] | None]:
         """The rows of a table in the order of their first column, from 1 to `last`; None for each
-        that is broken.
+        broken one.
         """
         order = columns.partition(",")[0]
         at, failures = 0, 0
@@ -165,13 +166,13 @@ class Wreck:
                 return
 
 
-class NothingToSalvage(Exception):  # noqa: N818 - it is a state of the file, told to a person
-    """The file is no storage, or nothing of it can be read."""
+class NothingToSalvage(Exception):  # noqa: N818 - a state of the file, told to a person
+    """The file is not a storage, or nothing of it can be read."""
 
 
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[Wreck]:
-    """The wreck at `file`, which stays as it is. Raises NothingToSalvage."""
+    """The damaged storage at `file`, which stays unchanged. Raises NothingToSalvage."""
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix="salvage-") as folder:
             copy = _copied(file, Path(folder))
@@ -181,7 +182,7 @@ def opened(file: Path) -> Iterator[Wreck]:
                 db.text_factory = _replaced
                 db.execute(
                     "PRAGMA writable_schema=ON"
-                )  # what is wrong with one table does not lock the others
+                )  # a fault of one table does not lock the others
                 db.execute("SELECT count(*) FROM sqlite_schema")
                 yield Wreck(db)
     except (OSError, sqlite3.Error) as error:
@@ -189,7 +190,7 @@ def opened(file: Path) -> Iterator[Wreck]:
 
 
 def _sound(kind: type[T], row: tuple[Any, ...] | None) -> T | None:
-    """The row, if it can be read and each of its columns holds what it should."""
+    """The row, if it can be read and each of its columns has a valid value."""
     try:
         return msgspec.convert(dict(zip(kind.__struct_fields__, row or (), strict=False)), kind)
     except msgspec.ValidationError:
@@ -215,14 +216,14 @@ def _has_tables(path: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.execute("SELECT 1 FROM lane, delivery, payload, card WHERE 0")
-    except (sqlite3.Error, UnicodeDecodeError):  # SQLite quotes what it does not understand
+    except (sqlite3.Error, UnicodeDecodeError):  # SQLite quotes text that it cannot decode
         return False
     return True
 
 
 def _mend_schema(path: Path) -> None:
-    """The head of the file and the list of tables, which every new storage has in the same places,
-    are put back.
+    """Restores the head of the file and the list of tables, which are in the same place in every
+    new storage.
     """
     fresh = path.with_name("fresh.db")
     with contextlib.closing(open_checked(connect, str(fresh), "OFF", 1000)) as db:

@@ -1,5 +1,5 @@
-"""One SQLite file that stays usable: transactions, and the handling of failing disks and damaged
-files.
+"""One SQLite file that stays usable: transactions, and how failing disks and damaged files are
+handled.
 """
 
 import os
@@ -20,19 +20,21 @@ from relay.store.sqlite.open_file import move_aside, open_checked
 from relay.store.sqlite.reserve import Reserve
 
 _ANY = 1000
-_COPIED_AT_ONCE = 256  # pages of a backup that are copied before others may write
+_COPIED_AT_ONCE = 256  # pages of a backup copied before others may write
 _PAUSE = 0.005  # seconds between them
 
 
 class SqliteDatabase:
-    """A file with one connection. After a failing disk it is opened again, a full one leaves it the
-    reserve's room, and a damaged file is moved aside for a new one."""
+    """A file with one connection. After a failing disk it is opened again; a full disk leaves it
+    the reserve; a damaged file is moved aside for a new one.
+    """
 
     def __init__(
         self, path: Path | str, synchronous: str, connect: Connect, emit: Callable[[Event], None]
     ) -> None:
-        """ ":memory:" is kept in memory. `emit` is called in the thread that uses the file. Raises
-        NewerSchema and StoreError."""
+        """ ":memory:" keeps it in memory. `emit` is called in the thread that uses the file. Raises
+        NewerSchema and StoreError.
+        """
         self._path = None if path == ":memory:" else Path(path)
         self._synchronous = synchronous
         self._connect = connect
@@ -48,9 +50,9 @@ class SqliteDatabase:
         self._usable = True
         self._synced = True
         self.remembered = Remembered()
-        self.lanes_may_fail = True  # False: no lane's calls fail, so that none need be looked for
+        self.lanes_may_fail = True  # False: no lane's calls fail, so none is looked for
         self.unspread = AcceptedNotifications()
-        self.woken: dict[LaneKey, None] = {}  # lanes that have work by what was spread
+        self.woken: dict[LaneKey, None] = {}  # lanes that got work from spreading
 
     def _check_writable(self) -> None:
         for path in (self._path.parent, self._path) if self._path else ():
@@ -87,11 +89,11 @@ class SqliteDatabase:
         """Nothing is waited for."""
 
     def close(self) -> None:
-        """Ends the use of the file."""
+        """Closes the file."""
         self._db.close()
 
     def number_payloads(self, count: int) -> int:
-        """The first of so many numbers for payloads (see `Database`)."""
+        """The first of so many numbers for payloads (`Database.number_payloads`)."""
         last = self.remembered.payload
         if last is None:
             spread, kept = self._db.execute(
@@ -103,7 +105,7 @@ class SqliteDatabase:
         return int(last + 1)
 
     def take_seqs(self, wanted: Mapping[int, int]) -> dict[int, int]:
-        """The last of so many sequence numbers of each lane."""
+        """For each lane the last of so many consecutive sequence numbers."""
         taking = "UPDATE lane SET last_seq = last_seq + ? WHERE id = ? RETURNING last_seq"
         return {
             lane: int(self._db.execute(taking, (number, lane)).fetchone()[0])
@@ -111,13 +113,13 @@ class SqliteDatabase:
         }
 
     def raise_seq(self, lane: int, least: int) -> None:
-        """What follows on the lane has higher numbers than `least`."""
+        """Raises the next sequence number of the lane above `least`."""
         self._db.execute(
             "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?", (least, lane, least)
         )
 
     def count(self, platform: Platform, receiver: str, name: str, by: int) -> None:
-        """Adds to a counter that lasts."""
+        """Adds to a stored counter."""
         self._db.execute(
             "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value +"
             " excluded.value",
@@ -125,16 +127,16 @@ class SqliteDatabase:
         )
 
     def lock_budgets(self, keys: Sequence[str]) -> Mapping[str, bytes]:  # noqa: ARG002 - see Database
-        """Nobody else writes here."""
+        """Does nothing: no other process writes here."""
         return {}
 
     def may_spread(self) -> bool:
-        """Nobody else is at it."""
+        """True: no other transaction is open."""
         return True
 
     def has_room(self) -> bool:
-        """Whether something new may be accepted: the reserve is whole, or could be taken back just
-        now.
+        """Whether new payloads may be accepted: the reserve is whole, or could just be
+        taken back.
         """
         return self._reserve is None or self._reserve.held or self._reserve.hold()
 
@@ -144,7 +146,7 @@ class SqliteDatabase:
 
     @property
     def step(self) -> int:
-        """Pages that may change in one transaction when room is short."""
+        """Pages that one transaction may change when room is short."""
         return self._reserve.log_pages if self._reserve else _ANY
 
     def used(self) -> int:
@@ -160,7 +162,7 @@ class SqliteDatabase:
         return int(number)
 
     def shrink(self) -> None:
-        """Gives back some of what is free to the disk."""
+        """Gives some of the free bytes back to the disk."""
         self._db.execute(f"PRAGMA incremental_vacuum({self.step})").fetchall()
 
     def backup(self, file: Path) -> None:
@@ -173,7 +175,7 @@ class SqliteDatabase:
         try:
             copy = sqlite3.connect(file)
             with closing(copy):
-                # Between two parts others write: what they change is copied anew
+                # Others write between two parts, and their changes are copied anew
                 # (https://sqlite.org/c3ref/backup_finish.html).
                 self._db.backup(copy, pages=_COPIED_AT_ONCE, sleep=_PAUSE)
             with file.open("rb") as written:
@@ -185,8 +187,8 @@ class SqliteDatabase:
             raise
 
     def touch(self) -> None:
-        """Changes a page of the file, so that a commit has something to sync. (A row that is
-        written as it was changes none.)
+        """Changes a page of the file, so that a commit has something to sync. (Writing a row
+        unchanged does not.)
         """
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         self._db.execute(f"PRAGMA user_version={version}")
@@ -194,9 +196,9 @@ class SqliteDatabase:
     def transaction(
         self, jobs: Sequence[Callable[[], object]], *, durable: bool = True
     ) -> list[object]:
-        """Runs the jobs in one transaction and commits once; twice when the first try met a full
-        disk or a damaged file and that could be mended. A job that raises leaves nothing behind.
-        What is not `durable` is on the disk with the next commit that is. Raises StoreError.
+        """Runs the jobs in one transaction and commits once; twice if the first try met a full disk
+        or a damaged file and that could be mended. A job that raises leaves nothing. A commit that
+        is not `durable` reaches the disk with the next durable one. Raises StoreError.
         """
         try:
             try:
@@ -223,8 +225,8 @@ class SqliteDatabase:
             return self._committed([partial(self._guarded, job) for job in jobs])
 
     def _sync_commits(self, *, durable: bool) -> None:
-        """https://sqlite.org/pragma.html#pragma_synchronous: with a log, NORMAL leaves a commit to
-        the next sync of it.
+        """Sets whether commits are synced. With a log, NORMAL leaves a commit to the next sync of
+        the log: https://sqlite.org/pragma.html#pragma_synchronous
         """
         if self._synchronous == "FULL" and durable != self._synced:
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
@@ -258,7 +260,7 @@ class SqliteDatabase:
         return result
 
     def _mended(self, error: sqlite3.Error) -> bool:
-        """Does what the trouble asks for; True when another try is worth it at once."""
+        """Handles the trouble; True if another try is worth it at once."""
         match trouble(error):
             case "full":
                 return self._reserve is not None and self._reserve.release()

@@ -1,4 +1,4 @@
-"""Opening the database file: checked, brought to our version step by step, every commit synced."""
+"""Opens the database file: checked, upgraded to our schema, every commit synced."""
 
 import sqlite3
 from pathlib import Path
@@ -6,23 +6,22 @@ from pathlib import Path
 from relay.store.protocol import NewerSchema
 from relay.store.sqlite.connection import Connect, Connection, damaged, trouble
 
-# A storage of version n has had the first n. What was released never changes: the next version is
-# one more step.
+# The schema, step by step: a storage of version n has had the first n. What was released never
+# changes; the next version is one more step.
 STEPS = tuple(
     path.read_text(encoding="utf-8")
     for path in sorted(
         (Path(__file__).parent / "schema").glob("*.sql"), key=lambda path: int(path.stem)
     )
 )
-_LAST_SCHEMA = 1000  # a number above is no version but damage
+_LAST_SCHEMA = 1000  # a higher number is damage and no version
 _SETTINGS = (
-    # No second connection can write or checkpoint beside ours
-    # (https://sqlite.org/wal.html#walresetbug), and the index of the log is kept in memory: it
-    # needs no file, no handle and no room.
+    # No second connection can write or checkpoint (https://sqlite.org/wal.html#walresetbug), and
+    # the index of the log is kept in memory, which needs no file, no handle and no room.
     "PRAGMA locking_mode=EXCLUSIVE",
-    # Savepoints spill to memory: /tmp may be missing or full.
+    # Savepoints spill to memory, since /tmp may be missing or full.
     "PRAGMA temp_store=MEMORY",
-    # The log is cut back after a burst.
+    # The log is truncated after a burst.
     "PRAGMA journal_size_limit=4194304",
 )
 
@@ -33,7 +32,7 @@ def open_checked(
     """A connection to a file that is sound and has had all `steps`; its log is written back after
     `log_pages`.
 
-    Raises NewerSchema, or sqlite3.Error: SQLITE_CORRUPT or SQLITE_NOTADB when the file is damaged.
+    Raises NewerSchema, or sqlite3.Error: SQLITE_CORRUPT or SQLITE_NOTADB if the file is damaged.
     """
     db = connect(path)
     try:
@@ -46,7 +45,7 @@ def open_checked(
         db.execute(f"PRAGMA synchronous={synchronous}")
         for number, step in enumerate(steps[version:], version + 1):
             db.executescript(f"BEGIN; {step} PRAGMA user_version={number}; COMMIT;")
-            # The log of a step may be larger than all that follow: a small disk needs the room.
+            # The log of a step may be larger than all later ones, and a small disk needs the room.
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except BaseException:
         db.close()
@@ -55,11 +54,12 @@ def open_checked(
 
 
 def _version_if_sound(db: Connection, newest: int) -> int:
-    """How many steps the file has had: none when it is new. Nothing is written to it; what cannot
-    even be read is damaged."""
+    """How many steps the file has had: none if it is new. Nothing is written to it; a file that
+    cannot even be read is damaged.
+    """
     try:
         return _version(db, newest)
-    except UnicodeDecodeError as error:  # SQLite quotes what it does not understand
+    except UnicodeDecodeError as error:  # SQLite quotes text that it cannot decode
         raise damaged("its tables have unreadable names") from error
     except sqlite3.Error as error:
         raise (damaged(str(error)) if trouble(error) == "refused" else error) from error

@@ -12,11 +12,11 @@ from relay.store.sqlite.database import SqliteDatabase
 
 
 def _nobody(_: Event) -> None:
-    """Hears nothing."""
+    """Ignores the event."""
 
 
 class SqliteStore(SqlStore):
-    """Store over one SQLite file (see `protocol.Store`). ":memory:" keeps it in memory, for tests.
+    """`protocol.Store` over one SQLite file. ":memory:" keeps it in memory, for tests.
 
     WAL with `synchronous=FULL`: a commit is on the disk before it returns
     (https://sqlite.org/pragma.html#pragma_synchronous). Raises NewerSchema for a file of a later
@@ -30,12 +30,12 @@ class SqliteStore(SqlStore):
         connect: Connect = connect,
         emit: Callable[[Event], None] = _nobody,
     ) -> None:
-        """`emit` hears of damage, in the thread that uses the store."""
+        """`emit` gets reports of damage, in the thread that uses the store."""
         self._file = SqliteDatabase(path, synchronous, connect, emit)
         super().__init__(self._file, emit)
 
     def close(self) -> None:
-        """Ends the use of the storage."""
+        """Closes the storage."""
         self._file.close()
 
     def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
