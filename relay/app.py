@@ -66,7 +66,7 @@ from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.settings.loaded import LOAD_SECONDS, loaded, of_web_config, too_slow, why_refused
 from relay.store.data_dir import CannotStart, DataDir
-from relay.store.history import RelayStatus
+from relay.store.history import Durability, RelayStatus
 from relay.store.leases import Leases, SoleOwner
 from relay.store.moving import move_cards
 from relay.store.protocol import NewerSchema, Store, StoreError
@@ -94,6 +94,7 @@ class Options(Struct, frozen=True):
     storage_url: str = ""
     lease: float = 15.0
     spool: Path | None = None
+    require_remote: bool = False
     host: str = "127.0.0.1"
     port: int = 9087
     web_config_file: Path | None = None
@@ -162,7 +163,7 @@ class App:
             Paced(writer),
             self.config,
             self._replica_status,
-            self._shared.store.durability if self._shared else str,
+            self._shared.store.durability if self._shared else Durability,
         )
         self._transport = (
             Transport(total=self._shared.call_seconds) if self._shared else Transport()
@@ -633,6 +634,7 @@ class App:
                 self._emit_threadsafe,
                 self._shared_clock.tell,
                 self.options.lease,
+                require_remote=self.options.require_remote,
             )
         except (NewerSchema, StoreError, ValueError) as error:
             raise CannotStart(f"PostgreSQL: {error}") from error

@@ -25,6 +25,8 @@ LIMITS = (
     "SELECT set_config('statement_timeout', '10s', true), set_config('lock_timeout', '5s', true),"
     " set_config('idle_in_transaction_session_timeout', '10s', true)"
 )
+# https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
+NO_LIMIT = "SELECT set_config('statement_timeout', '0', true)"
 LIMITS_UNSYNCED = f"{LIMITS}, set_config('synchronous_commit', 'off', true)"
 _AWAY = ("08", "57P", "53", "58")
 _AWAY_CODES = ("25006", "57014", "55P03", "25P03")

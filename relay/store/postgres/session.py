@@ -7,7 +7,7 @@ from typing import Literal
 import psycopg
 
 from relay.core.routing.lane import LaneKey, Platform
-from relay.store.postgres.connection import LIMITS, LIMITS_UNSYNCED, connect
+from relay.store.postgres.connection import LIMITS, LIMITS_UNSYNCED, NO_LIMIT, connect
 from relay.store.postgres.kind import Kind
 from relay.store.postgres.pipelined import Cells, PipelinedConnection, Reply
 from relay.store.postgres.prefetch import Prefetch, PrefetchHistory, touched
@@ -165,6 +165,8 @@ class Session:
         if connection is None or connection.is_lost:
             raise StoreError("the connection to the database was lost")
         if connection.error is None:
+            if self.durable:  # a commit that no longer waits for its standby says that it is done
+                connection.send(NO_LIMIT)
             connection.send("COMMIT", prepares=False)
             connection.end()
             connection.wait()

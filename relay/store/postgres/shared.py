@@ -20,8 +20,10 @@ class Shared:
         emit: Callable[[Event], None],
         told_time: Callable[[float, float, float], None],
         ttl: float = TTL,
+        *,
+        require_remote: bool = False,
     ) -> None:
-        self.store = PostgresStore(url, emit, ttl)
+        self.store = PostgresStore(url, emit, ttl, require_remote=require_remote)
         before = time.monotonic()
         told_time(self.store.server.read_clock(), before, time.monotonic())
         self.writer = Writers(self.store)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.budget import Limit
@@ -16,6 +17,7 @@ from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import CardChange
+from relay.store.history import Durability, StorageStatus
 from relay.store.postgres.connection import connect, parsed
 from relay.store.postgres.database import PostgresDatabase, told_by
 from relay.store.postgres.kind import told_of_way
@@ -35,6 +37,11 @@ from relay.store.sql.budgets import lock
 from relay.store.sql.spread import spread, take_woken
 from relay.store.sql.store import SqlStore
 
+# https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+_IS_REMOTE = (
+    "current_setting('synchronous_standby_names') != ''"
+    " AND current_setting('synchronous_commit') IN ('on', 'remote_apply')"
+)
 _MOST_READY = 500  # lanes that are looked at together
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 TTL = 15.0  # seconds for which a lane is its owner's without a word from it
@@ -67,10 +74,13 @@ class PostgresStore(SqlStore):
         ttl: float = TTL,
         *,
         by_own_clock: bool = True,
+        require_remote: bool = False,
     ) -> None:
         """`ttl`: seconds for which a lane stays with an owner that is not heard of. `by_own_clock`:
-        calls begin by the database's clock, whatever that of the caller says.
+        calls begin by the database's clock, whatever that of the caller says. `require_remote`:
+        nothing is accepted that is not on a synchronous standby too.
         """
+        self._require_remote = require_remote
         self._by_own_clock = by_own_clock
         told = parsed(url)
         self.ttl = ttl
@@ -112,15 +122,19 @@ class PostgresStore(SqlStore):
             f"{file.name} was not written: of PostgreSQL a copy is made by its own tools (pg_dump)"
         )
 
-    def durability(self) -> str:
-        """Where a commit is when it is answered: `remote`, on a synchronous standby too, or
-        `local`. https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+    def durability(self) -> Durability:
+        """How safe a commit is. The lag is known to roles that may read all statistics
+        (pg_monitor) where there is a standby.
+        https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-REPLICATION-VIEW
         """
-        standbys, commit = self.server.run(
-            "SELECT current_setting('synchronous_standby_names'),"
-            " current_setting('synchronous_commit')"
+        remote, lag = self.server.run(
+            f"SELECT {_IS_REMOTE}, (SELECT min(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn))"  # noqa: S608 - of constants
+            " FROM pg_stat_replication)"
         ).fetchone()
-        return "remote" if standbys and commit in ("on", "remote_apply") else "local"
+        return Durability("remote" if remote else "local", None if lag is None else int(lag))
+
+    def standing_now(self) -> StorageStatus:
+        return replace(super().standing_now(), durability=self.durability())
 
     def take(self, lane: LaneKey) -> Lease | None:
         row = self._lane(lane)
@@ -210,6 +224,13 @@ class PostgresStore(SqlStore):
         )
 
     def accept(self, payloads: Sequence[NewPayload]) -> Kept:
+        told = self.server.run(f"SELECT {_IS_REMOTE}") if self._require_remote else None
+        kept = self._accept(payloads)
+        if told is not None and not told.fetchone()[0]:
+            raise StoreError("there is no synchronous standby (synchronous_standby_names is empty)")
+        return kept
+
+    def _accept(self, payloads: Sequence[NewPayload]) -> Kept:
         if not all(new.deliveries for new in payloads):
             self.server.alone()  # they are brought to lanes at once
             return super().accept(payloads)
