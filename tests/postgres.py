@@ -42,7 +42,8 @@ def programs() -> Path:
 class Cluster:
     """A PostgreSQL server of its own, in a folder of its own, on a socket there."""
 
-    def __init__(self, settings: Sequence[str] = ()) -> None:
+    def __init__(self, settings: Sequence[str] = (), primary: "Cluster | None" = None) -> None:
+        """`primary`: it begins as a copy of that one, which goes on following it."""
         self.folder = Path(tempfile.mkdtemp(prefix="relay-pg-"))
         self._bin = programs()
         self._settings = settings
@@ -50,9 +51,11 @@ class Cluster:
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
-        told = ["-U", "relay", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        told = ["initdb", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        if primary:
+            told = ["pg_basebackup", "-h", str(primary.folder), "-R", "-c", "fast", "--no-sync"]
         subprocess.run(
-            [self._bin / "initdb", "-D", self.data, *told],
+            [self._bin / told[0], "-U", "relay", "-D", self.data, *told[1:]],
             check=True,
             capture_output=True,
             user=self._user,
@@ -93,6 +96,22 @@ class Cluster:
             self.process.wait(timeout=60)
             self.process = None
 
+    def kill(self) -> None:
+        """All its processes end at once, as on a machine that is gone."""
+        if self.process:
+            task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            self.process.send_signal(signal.SIGSTOP)  # it begins no other
+            for pid in map(int, task.read_text(encoding="ascii").split()):
+                os.kill(pid, signal.SIGKILL)
+            self.process.kill()
+            self.process.wait(timeout=60)
+            self.process = None
+
+    def promote(self) -> None:
+        """A standby becomes a primary. Returns when it takes what is written."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute("SELECT pg_promote(wait => true)")
+
     def remove(self) -> None:
         """Ends it, and its folder."""
         self.stop(signal.SIGQUIT)
@@ -100,9 +119,12 @@ class Cluster:
 
 
 @contextmanager
-def cluster(settings: Sequence[str] = ("fsync=off", "full_page_writes=off")) -> Iterator[Cluster]:
-    """A server that runs."""
-    made = Cluster(settings)
+def cluster(
+    settings: Sequence[str] = ("fsync=off", "full_page_writes=off"),
+    primary: Cluster | None = None,
+) -> Iterator[Cluster]:
+    """A server that runs; with a `primary` its standby."""
+    made = Cluster(settings, primary)
     try:
         made.start()
         yield made
@@ -132,6 +154,22 @@ class Databases:
         self._do(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         self._made.append(name)
         return self._url(name)
+
+    def kill(self) -> None:
+        """All its processes end at once, as on a machine that is gone."""
+        if self.process:
+            task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            self.process.send_signal(signal.SIGSTOP)  # it begins no other
+            for pid in map(int, task.read_text(encoding="ascii").split()):
+                os.kill(pid, signal.SIGKILL)
+            self.process.kill()
+            self.process.wait(timeout=60)
+            self.process = None
+
+    def promote(self) -> None:
+        """A standby becomes a primary. Returns when it takes what is written."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute("SELECT pg_promote(wait => true)")
 
     def remove(self) -> None:
         """Deletes all of them."""

@@ -33,7 +33,12 @@ async def running(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Processes]:
 
 
 async def replica(
-    running: Processes, config: Path, url: str, ttl: float = TTL, spool: Path | None = None
+    running: Processes,
+    config: Path,
+    url: str,
+    ttl: float = TTL,
+    spool: Path | None = None,
+    options: Sequence[str] = (),
 ) -> Relay:
     """One more relay on that database."""
     canary.learn(config)
@@ -43,6 +48,7 @@ async def replica(
         "relay", sys.executable, "-P", "-m", "relay", "serve", f"--config.file={config}",
         f"--storage.url-file={named}", f"--storage.lease={ttl:g}s",
         "--web.listen-address=127.0.0.1:0", *([f"--storage.spool={spool}"] if spool else []),
+        *options,
     )  # fmt: skip
     await until("the relay listens", lambda: listens(process) or not process.runs)
     assert listens(process), process.output
