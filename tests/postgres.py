@@ -196,3 +196,56 @@ def databases() -> Iterator[Databases]:
 
 def _with_database(url: str, database: str) -> str:
     return make_conninfo(url, dbname=database)
+
+
+@contextmanager
+def pooler(server: Cluster) -> Iterator[Path]:
+    """A PgBouncer before the server, which gives each transaction any of a few connections; the
+    folder of its socket.
+    """
+    program = shutil.which("pgbouncer")
+    if program is None:
+        absent("no PgBouncer is installed: apt-get install -y pgbouncer")
+    folder = Path(tempfile.mkdtemp(prefix="relay-bouncer-"))
+    (folder / "users").write_text('"relay" ""\n')
+    (folder / "ini").write_text(f"""
+[databases]
+* = host={server.folder}
+[pgbouncer]
+listen_addr =
+unix_socket_dir = {folder}
+listen_port = 5432
+auth_type = trust
+auth_file = {folder}/users
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 500
+query_wait_timeout = 5
+""")
+    user = "nobody" if os.geteuid() == 0 else None
+    if user:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, pwd.getpwnam(user).pw_uid, -1)
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [program, folder / "ini"], stdout=log, stderr=log, user=user, cwd="/"
+        )
+    try:
+        for _ in range(200):
+            if (folder / ".s.PGSQL.5432").exists():
+                break
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield folder
+    finally:
+        process.kill()
+        process.wait(timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def pooled() -> Iterator[Callable[[], str]]:
+    """Makes databases behind a PgBouncer."""
+    with cluster() as server, pooler(server) as folder:
+        made = Databases(server.url)
+        yield lambda: made.fresh().replace(str(server.folder), str(folder))

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from relay.sandbox.server import Sandbox
 from tests import canary
 from tests.acceptance.processes import Processes, Relay, listens, payload, processes, until
 from tests.acceptance.test_kill import CHANNEL, ONE, OTHER, set_up_chats
-from tests.postgres import Databases, databases
+from tests.postgres import Databases, databases, pooled
 
 pytestmark = pytest.mark.postgres
 TTL = 3.0
@@ -83,10 +84,17 @@ def untold(sandbox: Sandbox, numbers: Iterable[int]) -> list[int]:
     return [number for number in numbers if f"Alert{number:03}" not in text]
 
 
+@pytest.mark.parametrize("way", ["direct", "through PgBouncer"])
 async def test_each_alert_is_told_once_whichever_replica_accepts_it(
-    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+    way: str, postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
 ) -> None:
-    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    with ExitStack() as stack:
+        fresh = postgres.fresh if way == "direct" else stack.enter_context(pooled())
+        await _told_once(fresh(), sandbox, running, tmp_path)
+
+
+async def _told_once(url: str, sandbox: Sandbox, running: Processes, tmp_path: Path) -> None:
+    config = set_up_chats(sandbox, tmp_path)
     relays = [await replica(running, config, url) for _ in range(2)]
     numbers = await post(relays, range(30))
     assert len(numbers) == 30

@@ -59,6 +59,10 @@ class _AgainError(Exception):
     """The transaction is to be run once more: alone, or after payloads were brought to lanes."""
 
 
+class _NotPreparedError(_AgainError):
+    """It is to be run once more on a connection that prepares nothing."""
+
+
 class PostgresDatabase:
     """See `sql.database.Database`. `replica` is this process among those that share the
     database.
@@ -297,6 +301,8 @@ class PostgresDatabase:
         for _ in range(_TRIES):
             try:
                 return self._once(job, durable=durable, alone=alone, has_spread=has_spread)
+            except _NotPreparedError:
+                pass
             except _AgainError:
                 session = self._session
                 if session.wants_spread and not alone:
@@ -350,7 +356,7 @@ class PostgresDatabase:
 
     def _meant(self, error: psycopg.Error, *, alone: bool) -> Exception:
         if self._prepared_elsewhere(error):
-            return _AgainError()
+            return _NotPreparedError()
         match trouble(error):
             case "conflict" if not (alone and error.sqlstate == "23505"):
                 return _AgainError()
@@ -361,10 +367,11 @@ class PostgresDatabase:
 
     def _prepared_elsewhere(self, error: psycopg.Error) -> bool:
         """Whether a pooler is between us and the database: nothing is prepared from now on."""
-        if error.sqlstate not in NOT_PREPARED or not self._prepares:
+        session = self._session
+        if error.sqlstate not in NOT_PREPARED or not session.prepares:
             return False
         self._prepares = False
-        self._session.forget()
+        session.forget()
         return True
 
     def _learn(self, session: Session) -> None:

@@ -107,7 +107,7 @@ class PipelinedConnection:
     def __init__(self, connection: "psycopg.Connection[Any]", *, prepares: bool) -> None:
         self._connection = connection
         self._libpq = connection.pgconn
-        self._prepares = prepares
+        self.prepares = prepares
         self._libpq.enter_pipeline_mode()
         self._libpq.nonblocking = 1
         self._socket = self._libpq.socket
@@ -142,7 +142,7 @@ class PipelinedConnection:
         oids, values, formats = _encoded(parameters)
         key = (sql, oids)
         name = self._prepared.get(key)
-        if name is None and prepares and self._prepares:
+        if name is None and prepares and self.prepares:
             runs = self._runs[key] = self._runs.get(key, 0) + 1
             if runs > _OFTEN and len(self._prepared) < _MOST_KNOWN:
                 # A pooler may let another one have prepared it: the name says what.

@@ -78,6 +78,11 @@ class Session:
         return self.error or (connection.error if connection else None)
 
     @property
+    def prepares(self) -> bool:
+        """Whether the connection prepares statements."""
+        return self._connection is not None and self._connection.prepares
+
+    @property
     def all_trips(self) -> int:
         """How often the database was waited for."""
         return self.trips + (self._connection.trips if self._connection else 0)
@@ -85,6 +90,8 @@ class Session:
     def connected(self, *, prepares: bool) -> PipelinedConnection:
         """The connection, in the transaction where one is open. Raises psycopg.Error."""
         connection = self._connection
+        if self.prepares and not prepares and (self._begins or not self.is_open):
+            connection = None  # others found that it does not work
         if connection is None or connection.is_lost:
             if self.is_open and not self._begins:
                 raise psycopg.OperationalError("the connection to the database was lost")
