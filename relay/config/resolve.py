@@ -93,14 +93,14 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         bots=tuple(destinations.bots.values()),
         personal=personal(file),
         tests=len(file.tests),
-        template_check=_trial(files, targets, personal(file), mode),
+        template_check=_template_check(files, targets, personal(file), mode),
         acting=acting.acting(file, people, destinations, config.declared, notices, report),
         sha256=config.sha256,
     )
     return draft, tuple(report.faults)
 
 
-def _trial(
+def _template_check(
     files: Files, targets: dict[str, tuple[Target, ...]], own: Policy, mode: Mode
 ) -> TemplateCheck:
     """The templates to check. For serving, built-in templates that nobody uses are not compiled,

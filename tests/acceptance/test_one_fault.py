@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
+from relay.core.budget import Limits, Rate
 from relay.core.card.failures import FRESH_PAUSE
 from relay.core.event import Settled
 from relay.core.retention import Retention
@@ -185,7 +186,7 @@ def storming(number: int, name: str, where: str) -> Notification:
 
 
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
-@pytest.mark.parametrize(("kind", "within"), [("blocked", 60.0), ("500", 60.0), ("hang", 180.0)])
+@pytest.mark.parametrize(("kind", "within"), [("blocked", 70.0), ("500", 70.0), ("hang", 240.0)])
 @pytest.mark.parametrize("ill", ["name", "place"])
 async def test_a_digest_with_a_text_that_does_not_pass_tells_the_others_and_counts_all(
     ill: str, kind: FaultKind, within: float, platform: str
@@ -203,7 +204,7 @@ async def test_a_digest_with_a_text_that_does_not_pass_tells_the_others_and_coun
     (told,) = [text for text in shown.split("\n\n") if "60 groups firing" in text] or [shown]
     assert "60 critical" in told
     for number in range(3):
-        assert f"Alert-{number}" in told
+        assert re.search(rf"Alert-{number}\W* ×15 \(\W*db-{number}", told)
     assert ("Alert-3" in told) == (ill == "place")
     assert BAD not in shown
 
@@ -240,7 +241,6 @@ async def test_a_digest_tries_again_by_itself_what_its_chat_did_not_take() -> No
 
 async def test_only_when_different_cards_fail_the_lane_pauses_and_its_end_ends_all_pauses() -> None:
     world = World()
-    recorded = Recorded(world)
     world.faults.add("telegram", "*", "502", until=T0 + 100)
     await world.post(told("a"))
     await world.run(until=0.5)
@@ -250,11 +250,22 @@ async def test_only_when_different_cards_fail_the_lane_pauses_and_its_end_ends_a
     await world.run(until=99)
     state = world.store.state(GROUP_CHAT)
     assert len(state.failing) == 4
-    assert len(recorded.requests) < 20  # each by itself makes seven calls in this time
     await world.run(until=99 + 70)
     first = world.telegram.messages(CHAT)[0].sent_at
     assert len(world.telegram.messages(CHAT)) == 4
     assert world.telegram.messages(CHAT)[-1].sent_at - first < 5
+
+
+async def test_a_lane_in_trouble_is_called_every_few_seconds_however_many_cards_wait() -> None:
+    """Each card by itself would make six calls within the minute."""
+    rates = {"group": Rate(9999, 60.0), "chat": Rate(9999, 1.0), "bot": Rate(9999, 1.0)}
+    world = World(limits=Limits({"telegram": rates}))
+    recorded = Recorded(world)
+    world.faults.add("telegram", "*", "502")
+    for number in range(12):
+        await world.post(told(f"card-{number:02}"))
+    await world.run(until=60)
+    assert 12 <= len(recorded.requests) <= 60 / FRESH_PAUSE
 
 
 async def test_nothing_expires_that_was_not_tried() -> None:

@@ -160,3 +160,18 @@ def test_what_holds_suspected_words_is_tried_last() -> None:
 def test_when_it_begins_to_withhold(failures: Failures, passed_at: float, begins: bool) -> None:
     state = replace(STATE, passed_at=passed_at)
     assert (failed(None, LINES, failures, state, T0) is not None) == begins
+
+
+def test_a_text_is_withheld_when_it_fails_by_itself_for_the_second_time() -> None:
+    """The first time the chat may have been away for a moment."""
+    only = (line("Weak", ""),)
+    once = failed(Withheld(passed=True), only, ONCE, STATE, T0)
+    assert once
+    assert (once.refused, once.passed, once.batch) == ((), False, 1)
+    assert {*once.doubted} == words_of("Weak")
+    between = passed(once, (replace(only[0], name="", left_out=True),), ())
+    assert between == replace(once, passed=True)
+    twice = failed(between, only, ONCE, STATE, T0)
+    assert twice
+    assert {*twice.refused} == words_of("Weak")
+    assert (twice.again_at, twice.times, twice.doubted) == (T0 + AGAIN, 1, ())

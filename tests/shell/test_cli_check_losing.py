@@ -1,4 +1,4 @@
-"""`check-config` blesses no file that loses alerts, and says what mistakes of people mean."""
+"""`check-config` approves no file that loses alerts, and says what people's mistakes mean."""
 
 from pathlib import Path
 

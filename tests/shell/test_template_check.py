@@ -1,5 +1,5 @@
-"""The rehearsal: what would freeze or fill the relay does so to another process, and is a fault of
-its template.
+"""The check of templates: one that would freeze or fill the relay does so to another process, and
+is a fault of its template.
 """
 
 import subprocess

@@ -1,5 +1,5 @@
-"""The web configuration file: what it may say, each fault at its place, and doors that would stand
-open.
+"""The web configuration file: its keys, each fault at its place, and addresses that would be open
+to anybody.
 """
 
 import hashlib

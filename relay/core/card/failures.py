@@ -14,6 +14,7 @@ BLIND_PAUSE, LONGEST_BLIND_PAUSE = 15.0, 60.0  # seconds after an unknown answer
 RESTART_PAUSE = 2.0  # seconds after a call during which the relay itself stopped
 FRESH_PAUSE = 3.0  # seconds between calls for cards that never failed, while their lane pauses
 HOURLY = 3600.0  # seconds between calls each of which may add a copy of the message
+MOST_STOPS = 3  # calls during which the relay stopped that say nothing of the card
 MOST_UNKNOWN = 5  # unknown answers after which a card goes to its fallback
 PLAIN_AFTER = 2  # failed calls of a card at fault after which it is sent without style
 OTHERS_FIRST = 60.0  # seconds for which other cards of the lane go before one that failed
@@ -24,6 +25,7 @@ class Failures(Struct, frozen=True, omit_defaults=True):
     """The failed calls for a card since the last one that got through: how many, how many of them
     without an answer, when the last one ended, until when the card pauses (Unix seconds), and `why`
     the last one failed. `at_fault`: it failed again after other cards of its lane got through.
+    `stopped`: the relay itself stopped during the last one.
     """
 
     tries: int = 0
@@ -32,6 +34,7 @@ class Failures(Struct, frozen=True, omit_defaults=True):
     retry_at: float = 0.0
     at_fault: bool = False
     why: str = ""
+    stopped: bool = False
 
 
 def name_of(group: GroupId, fingerprint: str) -> str:
@@ -45,7 +48,9 @@ def is_at_fault(failures: Failures | None, state: LaneState) -> bool:
     """
     if failures is None:
         return False
-    return failures.at_fault or state.passed_at > failures.at >= state.recovered_at
+    says_nothing = failures.stopped and failures.tries <= MOST_STOPS
+    got_through = state.passed_at > failures.at >= state.recovered_at
+    return failures.at_fault or (got_through and not says_nothing)
 
 
 def paused_until(failures: Failures | None, state: LaneState) -> float:
@@ -108,7 +113,12 @@ def cut_short(before: Failures | None, now: float, why: str) -> Failures:
     """
     failures = before or Failures()
     return replace(
-        failures, tries=failures.tries + 1, at=now, retry_at=now + RESTART_PAUSE, why=why
+        failures,
+        tries=failures.tries + 1,
+        at=now,
+        retry_at=now + RESTART_PAUSE,
+        why=why,
+        stopped=True,
     )
 
 
@@ -157,11 +167,12 @@ def growing(number: int, jitter: float) -> float:
 
 def _again(before: Failures | None, state: LaneState, now: float, why: str) -> Failures:
     failures = before or Failures()
-    again = before is not None and state.passed_at > before.at
+    again = before is not None and not before.stopped and state.passed_at > before.at
     return replace(
         failures,
         tries=failures.tries + 1,
         at=now,
         at_fault=failures.at_fault or again,
         why=why,
+        stopped=False,
     )

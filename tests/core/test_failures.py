@@ -1,0 +1,61 @@
+"""What failed calls mean: whether the card is at fault or its lane."""
+
+import pytest
+from msgspec.structs import replace
+
+from relay.core.card.failures import (
+    MOST_STOPS,
+    OTHERS_FIRST,
+    Failures,
+    cut_short,
+    is_at_fault,
+    not_taken,
+    unknown,
+    yields,
+)
+from relay.core.card.lane_state import LaneState
+from tests.build import T0
+
+BEFORE, AFTER = LaneState(passed_at=T0 - 1), LaneState(passed_at=T0 + 1)
+
+
+def failed(times: int, state: LaneState = BEFORE) -> Failures:
+    failures = None
+    for _ in range(times):
+        failures = not_taken(failures, state, T0, 0.5, "502")
+    assert failures
+    return failures
+
+
+def stopped(times: int) -> Failures:
+    failures = None
+    for _ in range(times):
+        failures = cut_short(failures, T0, "the relay stopped")
+    assert failures
+    return failures
+
+
+@pytest.mark.parametrize(
+    ("failures", "state", "at_fault"),
+    [
+        (None, AFTER, False),
+        (failed(1), BEFORE, False),
+        (failed(1), AFTER, True),  # another card got through after it
+        (failed(1), replace(AFTER, recovered_at=T0 + 1), False),  # the lane was in trouble
+        (failed(2, AFTER), BEFORE, True),  # and it failed again
+        (unknown(None, BEFORE, T0, "timed out", repeatable=False), AFTER, True),
+        (stopped(1), AFTER, False),  # the relay stopped: that was not the card
+        (stopped(MOST_STOPS), AFTER, False),
+        (stopped(MOST_STOPS + 1), AFTER, True),  # or it is what stops the relay
+        (not_taken(stopped(1), AFTER, T0, 0.5, "502"), BEFORE, False),
+        (not_taken(stopped(1), AFTER, T0, 0.5, "502"), AFTER, True),
+    ],
+)
+def test_a_card_is_at_fault_when_others_got_through(
+    failures: Failures | None, state: LaneState, at_fault: bool
+) -> None:
+    assert is_at_fault(failures, state) == at_fault
+    assert yields(failures, "card", state, T0 + 2) == at_fault
+    if failures:
+        late = failures.retry_at + OTHERS_FIRST
+        assert not yields(failures, "card", state, late)
