@@ -155,22 +155,6 @@ class Databases:
         self._made.append(name)
         return self._url(name)
 
-    def kill(self) -> None:
-        """All its processes end at once, as on a machine that is gone."""
-        if self.process:
-            task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-            self.process.send_signal(signal.SIGSTOP)  # it begins no other
-            for pid in map(int, task.read_text(encoding="ascii").split()):
-                os.kill(pid, signal.SIGKILL)
-            self.process.kill()
-            self.process.wait(timeout=60)
-            self.process = None
-
-    def promote(self) -> None:
-        """A standby becomes a primary. Returns when it takes what is written."""
-        with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute("SELECT pg_promote(wait => true)")
-
     def remove(self) -> None:
         """Deletes all of them."""
         for name in (*self._made, self._template):
