@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from relay.store.postgres.store import PostgresStore
 from relay.store.protocol import Store
 from relay.store.sqlite.store import SqliteStore
 from tests import world
+from tests.acceptance.processes import start_relay, storages
 from tests.postgres import Databases, databases
 
 ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
@@ -22,9 +24,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     `RELAY_POSTGRES_WORLDS` asks for it.
     """
     own = vars(metafunc.module).values()
-    has_worlds = any(isinstance(each, type) and issubclass(each, world.World) for each in own)
+    has_worlds = any(
+        each is start_relay or (isinstance(each, type) and issubclass(each, world.World))
+        for each in own
+    )
     find = metafunc.definition.get_closest_marker
-    is_for_both = not find("sqlite") and (not find("slow") or "RELAY_POSTGRES_WORLDS" in os.environ)
+    is_long = find("slow") or find("alertmanager")
+    is_for_both = not find("sqlite") and (not is_long or "RELAY_POSTGRES_WORLDS" in os.environ)
     if has_worlds and is_for_both:
         metafunc.parametrize("engine", ENGINES, indirect=True, scope="module")
 
@@ -40,8 +46,21 @@ def engine(request: pytest.FixtureRequest) -> Iterator[None]:
     if getattr(request, "param", "sqlite") == "sqlite":
         yield
         return
-    with databases() as made, world.stores(lambda: _store(made)):
+    with databases() as made, world.stores(lambda: _store(made)), storages(_Urls(made)):
         yield
+
+
+class _Urls:
+    """The options of relays: those of one folder share a database."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    def __call__(self, folder: Path) -> tuple[str, ...]:
+        named = folder / "url"
+        if not named.exists():
+            named.write_text(self._databases.fresh())
+        return f"--storage.url-file={named}", "--storage.lease=2s"
 
 
 def _store(databases: Databases) -> Store:
