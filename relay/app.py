@@ -5,7 +5,6 @@ opposite order.
 import asyncio
 import os
 import random
-import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -18,14 +17,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay import __version__
+from relay.acting import Acting
 from relay.active_config import CurrentConfig
-from relay.alertmanager.client import transport as alertmanager_transport
-from relay.alertmanager.runner import Alertmanagers
-from relay.bot.discord_input import DiscordInput
-from relay.bot.handler import BotHandler
-from relay.bot.polling import Polling
-from relay.bot.pressing import Presses
-from relay.bot.replies import Replies
 from relay.clock import SharedClock, steady_clock, wall_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
@@ -34,7 +27,6 @@ from relay.console.console import Console
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
-from relay.core.bot.update import BotId, Update
 from relay.core.event import Event, Noted
 from relay.core.notice import NOTICES
 from relay.core.template.template import TemplateError
@@ -51,8 +43,6 @@ from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
 from relay.operate.clock_watch import ClockWatch
-from relay.operate.escalations import Escalations
-from relay.operate.heartbeats import Heartbeats
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
 from relay.operate.paced import Paced
@@ -132,7 +122,9 @@ class App:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loading = OwnThread("load")
         self._leads = not options.storage_url
-        self._following = Loop("following the others failed", self._follow_others, self._emit)
+        self._following = Loop(
+            "following the other replicas failed", self._follow_others, self._emit
+        )
         self._reloading = asyncio.Lock()
         self._why_not_ready = "starting"
         self._metrics = metrics.Metrics()
@@ -146,43 +138,63 @@ class App:
             self._post_notice, self._refusing, self._clock, self._emit, self.config
         )
         self._hooks = (*self._hooks, self._notices.on_event)
-        auth = self._door = self._auth()
+        self._web_auth = self._auth()
+        self._build_storage()
+        self._build_delivery()
+        self._build_intake()
+        self._build_operation()
+        self._build_server()
+
+    def _build_storage(self) -> None:
+        options = self.options
         self._data_dir = None if options.storage_url else DataDir(options.storage_path)
         self._storage_name = str(self._data_dir.database) if self._data_dir else "PostgreSQL"
         self._shared = self._open_shared() if options.storage_url else None
         self._store: Store = self._shared.store if self._shared else self._open_store()
-        clock, emit, config = self._clock, self._emit, self.config
-        writer = self._writer = self._shared.writer if self._shared else Writer(self._store)
-        leases: Leases = self._shared.leases if self._shared else SoleOwner()
-        self._scrapes = Scrapes(
-            self._metrics,
-            self._store,
-            Paced(writer),
-            self.config,
-            self._replica_status,
-            self._shared.store.durability if self._shared else str,
-        )
+        self._writer = self._shared.writer if self._shared else Writer(self._store)
+        self._leases: Leases = self._shared.leases if self._shared else SoleOwner()
+
+    def _build_delivery(self) -> None:
         self._transport = (
             Transport(total=self._shared.call_seconds) if self._shared else Transport()
         )
-        people, exchange = self._store.people, self._transport.send
         self._pipeline = Pipeline(
             self._store,
-            writer,
-            exchange,
-            clock,
+            self._writer,
+            self._transport.send,
+            self._clock,
             random.random,
-            emit,
-            config,
-            platforms,
+            self._emit,
+            self.config,
+            self._platforms,
             self._ask_alertmanager,
-            leases.is_held,
+            self._leases.is_held,
         )
-        self._refusals = Refusals(self._store, writer, clock, emit)
-        self._hooks = (*self._hooks, self._refusals.on_event)
-        self._lanes = Lanes(self._pipeline.turn, clock, emit, leases, self._pipeline.leave)
+        self._lanes = Lanes(
+            self._pipeline.turn, self._clock, self._emit, self._leases, self._pipeline.leave
+        )
+
+    def _build_intake(self) -> None:
+        clock, emit, wake = self._clock, self._emit, self._lanes.wake
+        there = self._data_dir.is_there if self._data_dir else _always
+        heard = self._store.acting.heard
+        self._intake = Intake(self._writer, wake, clock, emit, self.config, there, heard)
+        self._spool: Spool | None = None
+        self._spool_intake: SpoolIntake | None = None
+        if self.options.spool:
+            self._spool = Spool(self.options.spool)
+            self._spool_intake = SpoolIntake(self._intake, self._spool, self._store, clock, emit)
+
+    def _build_operation(self) -> None:
+        store, writer, lanes = self._store, self._writer, self._lanes
+        clock, emit, config = self._clock, self._emit, self.config
+        durability = self._shared.store.durability if self._shared else str
+        self._scrapes = Scrapes(
+            self._metrics, store, Paced(writer), config, self._replica_status, durability
+        )
+        self._refusals = Refusals(store, writer, clock, emit)
         self._replica = (
-            Replica(self._shared, self._lanes.wake, self._lead, self._resign, emit)
+            Replica(self._shared, lanes.wake, self._lead, self._resign, emit)
             if self._shared
             else None
         )
@@ -190,73 +202,28 @@ class App:
         self._clock_watch: ClockWatch | None = None
         if self._steady:
             self._clock_watch = ClockWatch(
-                self._steady, wall_clock, emit, config, self._lanes.wake_all, self._move_clock_on
+                self._steady, wall_clock, emit, config, lanes.wake_all, self._move_clock_on
             )
-        there = self._data_dir.is_there if self._data_dir else _always
-        self._intake = Intake(
-            writer, self._lanes.wake, clock, emit, config, there, self._store.acting.heard
-        )
-        self._spool: Spool | None = None
-        self._spool_intake: SpoolIntake | None = None
-        if options.spool:
-            self._spool = Spool(options.spool)
-            self._spool_intake = SpoolIntake(self._intake, self._spool, self._store, clock, emit)
-        self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
-        self._replies = Replies(people, writer, exchange, clock, emit, config)
-        self._bot_handler = BotHandler(
-            people, writer, clock, emit, config, self._lanes, self._replies
-        )
-        self._peers = alertmanager_transport()
-        self._alertmanagers = Alertmanagers(
-            self._store.acting, writer, self._peers.send, clock, emit, self._lanes.wake
-        )
-        self._heartbeats = Heartbeats(
-            self._store.acting,
-            writer,
-            exchange,
-            clock,
-            emit,
-            config,
-            self._intake.post,
-            self._alertmanagers.poll,
-        )
-        self._hooks = (*self._hooks, self._heartbeats.on_event)
-        self._escalations = Escalations(self._store, writer, clock, emit, config, self._lanes.wake)
-        self._presses = Presses(
-            self._store.acting,
-            writer,
-            exchange,
-            clock,
-            emit,
-            config,
-            self._lanes.wake,
-            self._alertmanagers.ring,
-            _fresh_action,
-            self._alertmanagers.count,
-        )
-        self._discord = DiscordInput(
-            self._store.acting,
-            writer,
-            exchange,
-            clock,
-            emit,
-            self._presses.interact,
-            self._presses.answer,
-        )
-        self._polling = Polling(people, writer, exchange, clock, emit, self._take_update)
+        self._housekeeping = Housekeeping(store, writer, clock, emit, config)
+        exchange, post = self._transport.send, self._intake.post
+        self._acting = Acting(store, writer, exchange, clock, emit, config, lanes, post)
+        self._hooks = (*self._hooks, self._refusals.on_event, self._acting.heartbeats.on_event)
         self._admin_socket = AdminSocket(
-            self._store, writer, self._lanes, clock, emit, config, self.relay_status
+            store, writer, lanes, clock, emit, config, self.relay_status
         )
+
+    def _build_server(self) -> None:
+        options, auth = self.options, self._web_auth
         handlers = Handlers(
             (self._spool_intake or self._intake).accept,
             self._readiness,
             partial(self.reload, "HTTP"),
             self._render_metrics,
-            emit,
+            self._emit,
             auth,
-            self._polling.expects,
-            self._polling.webhook,
-            self._discord.posted,
+            self._acting.polling.expects,
+            self._acting.polling.webhook,
+            self._acting.discord.posted,
             *self._console_handlers(auth),
         )
         server = Server(
@@ -344,7 +311,7 @@ class App:
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)
         self._notices.start(await self._writer.run(partial(self._store.firing, NOTICES)))
-        self._replies.start()
+        self._acting.start()
         self._refusals.start()
         if self._storage_watch:
             self._storage_watch.start()
@@ -361,10 +328,7 @@ class App:
     async def _lead(self) -> None:
         """Begins the work that one process does for all that share the storage."""
         self._leads = True
-        await self._polling.follow(self.config.current.bots)
-        await self._follow_acting()
-        self._heartbeats.start()
-        self._escalations.start()
+        await self._acting.lead()
         self._housekeeping.start()
         if self._shared:
             self._emit(Noted("info", "this replica polls, escalates and tidies up for all"))
@@ -372,11 +336,7 @@ class App:
     async def _resign(self) -> None:
         """Ends that work: another process does it."""
         self._leads = False
-        await self._polling.follow(())
-        await self._discord.follow(None)
-        await self._alertmanagers.follow(())
-        await self._heartbeats.stop()
-        await self._escalations.stop()
+        await self._acting.resign()
         await self._housekeeping.stop()
 
     async def _follow_others(self) -> None:
@@ -401,23 +361,8 @@ class App:
         job = partial(move_cards, self._store, self.config.current, self._clock())
         self._lanes.wake(await self._writer.run(job))
 
-    async def _follow_acting(self) -> None:
-        """Applies the configuration of acting; cards show it."""
-        acting = self.config.current.acting
-        if self._leads:
-            await self._alertmanagers.follow(acting.alertmanagers.values())
-            await self._discord.follow(acting.discord if acting.is_on else None)
-        self._lanes.wake(await self._writer.run(self._store.acting.look_again))
-
     def _ask_alertmanager(self, source: str) -> None:
-        self._alertmanagers.ask(source)
-
-    async def _take_update(self, bot: BotId, update: Update) -> None:
-        """Handles an update. A press is committed before the update counts as handled, so a crash
-        between the two repeats it.
-        """
-        await self._presses.update(bot, update)
-        await self._bot_handler.take(bot, update)
+        self._acting.ask(source)
 
     async def _rewind(self) -> None:
         ahead = await self._writer.run(partial(self._store.move_times_back, self._clock()))
@@ -462,13 +407,7 @@ class App:
         self._intake.tell()
         with suppress(StoreError):  # a call that was not stored is in doubt for the next run
             await self._pipeline.settle_all()
-        await self._polling.stop()
-        await self._heartbeats.stop()
-        await self._escalations.stop()
-        await self._discord.stop()
-        await self._alertmanagers.stop()
-        await self._bot_handler.stop()
-        await self._replies.stop()
+        await self._acting.stop()
         await self._admin_socket.close()
         await self._housekeeping.stop()
         await self._refusals.stop()
@@ -481,7 +420,6 @@ class App:
             await self._following.stop()
             await self._replica.stop()
         await self._transport.close()
-        await self._peers.close()
         self._loading.close()
         await asyncio.to_thread(self._writer.close)
         if self._data_dir:
@@ -501,7 +439,7 @@ class App:
             rules, faults = await self._loading.run(partial(self._load, path), LOAD_SECONDS)
         except TimeoutError:
             rules, faults = None, (too_slow(path),)
-        refused = await self._door.reload() if self._door else ""
+        refused = await self._web_auth.reload() if self._web_auth else ""
         if refused:
             rules, faults = None, (*faults, *map(of_web_config, refused.splitlines()))
         self._emit_all(loaded(rules, faults, why, self._clock()))
@@ -509,13 +447,12 @@ class App:
             return tuple(render_fault(fault) for fault in faults)
         await self._adopt(rules.active)
         self._prime(rules.active)
-        if self._leads:
-            await self._polling.follow(rules.active.bots)
+        await self._acting.follow_bots()
         with suppress(StoreError):
             await self._move_cards()
         self._lanes.wake_all()
         with suppress(StoreError):
-            await self._follow_acting()
+            await self._acting.follow()
         with suppress(
             StoreError
         ):  # lanes that wait for long, because of hours or of the credentials for their calls
@@ -646,8 +583,3 @@ def _why(error: OSError | RuntimeError) -> str:
 def _always() -> bool:
     """Says that the storage is there: nobody can remove a folder of a database."""
     return True
-
-
-def _fresh_action() -> str:
-    """A fresh id for an action, which becomes part of a silence's comment."""
-    return secrets.token_hex(8)

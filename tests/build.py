@@ -1,4 +1,4 @@
-"""Builders of core values for tests: short names, sensible rests."""
+"""Builders of core values for tests: short names, sensible defaults."""
 
 from relay.core.alert import Alert, AlertStatus, GroupId, Notification
 from relay.core.card.card import Card, Entry, Head

@@ -1,5 +1,5 @@
 """Every secret that a test makes is a canary: whatever a test or its processes print or log is
-listened to.
+searched for it.
 """
 
 import re
@@ -20,31 +20,31 @@ _read = pytest.CaptureFixture.readouterr
 
 
 def watch() -> None:
-    """From now on each new secret is known, and a test that reads what it wrote itself is listened
-    to as well.
+    """From now on each new secret is known, and what a test read of its own output is searched as
+    well.
     """
     Secret.__init__ = _note  # type: ignore[assignment,method-assign]
     pytest.CaptureFixture.readouterr = _heard  # type: ignore[assignment,method-assign]
 
 
 def settle() -> None:
-    """The secrets that are known now are those of all tests."""
+    """The secrets known now are those of all tests."""
     _everywhere.update(_known)
 
 
 def forget() -> None:
-    """The secrets of one test do not count in the next one."""
+    """Forgets the secrets of one test, which do not count in the next one."""
     _known.intersection_update(_everywhere)
 
 
 def learn(config: Path) -> None:
-    """The secrets that stand in the configuration of another process are known as well."""
+    """Learns the secrets in the configuration of another process."""
     for found in _IN_A_FILE.finditer(config.read_text(encoding="utf-8")):
         _known.update(secret for secret in found.groups() if secret and len(secret) >= _SHORTEST)
 
 
 def check(said: str) -> None:
-    """AssertionError when a secret is seen in what was said."""
+    """Raises AssertionError if a secret is in the text."""
     seen = [secret for secret in _known if secret in said]
     assert not seen, f"a secret is seen: {seen}"
 

@@ -1,4 +1,6 @@
-"""Fixtures that several test folders share, and an ear for secrets in all that tests print."""
+"""Fixtures that several test folders share, and the search for secrets in everything that tests
+print.
+"""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""The ear for secrets hears: no test is green that prints one."""
+"""The search for secrets works: no test that prints one is green."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""What is installed is what was looked at: every requirement is one version with its hashes, and
-nothing else comes.
+"""Only checked packages are installed: every requirement is one version with its hashes, and
+nothing else is installed.
 """
 
 import re

@@ -241,7 +241,7 @@ class World:
         return [call.method for call in self.telegram.calls if call.at >= T0 + since]
 
     def balance(self) -> tuple[BalanceRow, ...]:
-        """The books; nothing may ever be lost."""
+        """The balance; nothing may ever be lost."""
         rows = self.store.balance()
         assert all(row.lost == 0 for row in rows), rows
         return rows

@@ -10,13 +10,7 @@ from msgspec.structs import replace
 from relay.active_config import CurrentConfig
 from relay.core.action.matchers import muted_besides
 from relay.core.action.menu import Present, buttons, counted, described, described_all
-from relay.core.action.press import (
-    MessagePlace,
-    PressAnswer,
-    PressEffects,
-    Question,
-    SilenceMenu,
-)
+from relay.core.action.press import MessagePlace, PressAnswer, PressEffects, Question, SilenceMenu
 from relay.core.alert import Labels
 from relay.core.bot.account import Bot
 from relay.core.bot.people import catalogue_language

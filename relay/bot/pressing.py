@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
 from relay.bot.menus import Count, SilenceMenus
+from relay.core.action.judge import judge
 from relay.core.action.menu import written_wish
 from relay.core.action.press import (
     MessagePlace,
@@ -20,7 +21,6 @@ from relay.core.action.press import (
     PressContext,
     PressEffects,
     Question,
-    judge,
 )
 from relay.core.action.pressed import (
     ButtonData,

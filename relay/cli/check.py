@@ -45,7 +45,7 @@ def _check(path: Path, *, strict: bool) -> bool:
     rules, faults = load(path, "check", strict=True)
     warnings = sum(fault.severity == "warning" for fault in faults)
     passed = rules is not None and not (strict and warnings)
-    say(f"Checking '{path}'  {_verdict(faults, warnings, strict=strict)}")
+    say(f"Checking '{path}'  {_result_line(faults, warnings, strict=strict)}")
     for fault in faults:
         say(render(fault))
     if rules is not None and passed:
@@ -56,7 +56,7 @@ def _check(path: Path, *, strict: bool) -> bool:
     return passed
 
 
-def _verdict(faults: tuple[Fault, ...], warnings: int, *, strict: bool) -> str:
+def _result_line(faults: tuple[Fault, ...], warnings: int, *, strict: bool) -> str:
     wrong = len(faults) - warnings
     if strict and warnings:
         also = [_count(wrong, "fault")] if wrong else []

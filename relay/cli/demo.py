@@ -137,8 +137,8 @@ async def _demo(folder: Path, *, once: bool, port: int) -> int:
             "they change."
         )
         say(
-            f"Now {incident.LENGTH:.0f} seconds of two teams' night; the platforms fail for a "
-            "while as well.\n"
+            f"Playing {incident.LENGTH:.0f} seconds of two teams' night, in which the platforms "
+            "fail for some time.\n"
         )
         posted = await _play(sandbox, address)
         rows = await _come_to_rest(app, sandbox)

@@ -67,10 +67,10 @@ def play_own(options: OwnDemo) -> int:
         return CANNOT
     stay_on_this_machine()
     with tempfile.TemporaryDirectory(prefix="alert-relay-demo-") as folder:
-        return asyncio.run(_Play(options, Path(folder)).run(bodies))
+        return asyncio.run(_RunningDemo(options, Path(folder)).run(bodies))
 
 
-class _Play:
+class _RunningDemo:
     """A relay that starts anew with each change of the configuration, and what stays: the local
     chats, the address and the last payloads.
     """

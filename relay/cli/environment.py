@@ -12,4 +12,4 @@ def ignored_proxy(environment: Mapping[str, str]) -> str:
     named = next((name for name in _PROXIES if environment.get(name)), "")
     if not named:
         return ""
-    return f"{named} is not followed: write proxy_url under http_config for the chats that need it"
+    return f"{named} is not used: write proxy_url under http_config for the chats that need it"

@@ -119,7 +119,9 @@ def _perform_beside(admin_store: "AdminStore", request: AdminRequest) -> AdminAn
     if isinstance(request, Backup):
         return back_up(store, request)
     if isinstance(request, Salvage):
-        return Refused("a damaged file is taken in by a relay on SQLite: see `storage copy`")
+        return Refused(
+            "this storage is PostgreSQL: only a relay on SQLite can salvage a damaged file"
+        )
     lane = None
     if isinstance(request, Retry | Drop):
         found = store.queued(request.id)
@@ -153,5 +155,5 @@ def _emit(event: Event) -> None:
     if isinstance(event, StorageDamaged):
         complain(
             f"the storage was damaged ({event.why}): it is now {event.moved_to}, and an empty "
-            "one was begun"
+            "one was started"
         )

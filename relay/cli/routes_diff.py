@@ -92,7 +92,7 @@ def _lines(found: RoutingDiff, files: str) -> Iterator[str]:
         f"{_count(found.names, 'alert name')}"
     )
     yield f"{files}: compared by {seen}, {time_of(found.first)} to {time_of(found.last)}."
-    yield "Alerts that did not fire in that time are not judged: write tests: for them."
+    yield "Alerts that did not fire in that time are not compared: write `tests:` for them."
     if not found.receivers:
         yield "Every alert reaches the same chats as before."
     for change in found.receivers:
@@ -104,13 +104,13 @@ def _lines(found: RoutingDiff, files: str) -> Iterator[str]:
         yield from _counted("would reach nobody", found.nobody)
     if found.unmatched:
         yield ""
-        yield "Routes that took none of these alerts:"
+        yield "Routes that matched none of these alerts:"
         for route in found.unmatched:
             matchers = "{" + ",".join(map(str, route.matchers)) + "}"
             yield f"  {route.place}: {safe(matchers, 120)}  receiver: {route.receiver}"
     if found.busy:
         yield ""
-        yield "Chats that would get more in a minute than they take, so that it waits or is merged:"
+        yield "Chats that would get more in a minute than they take; the rest waits or is merged:"
         yield from (f"  {_busy(each)}" for each in found.busy)
 
 

@@ -41,7 +41,7 @@ from relay.core.card.step import MessageRef, Post
 from relay.core.duration import quote
 from relay.core.routing.lane import LaneKey, Platform, Policy, Target
 from relay.core.template.template import render
-from relay.core.template.test_message import banner, drill_view
+from relay.core.template.test_message import banner, view_of_test_message
 from relay.delivery.transport import Transport
 from relay.platforms.contract import AnyPlatform, Platforms
 from relay.platforms.scalar import nearest
@@ -130,7 +130,12 @@ async def _test(
     policy = msgspec.structs.replace(target.policy, mentions=())
     step = Post(silent=policy.silent)
     rendered = render(
-        active.templates, policy, drill_view(policy, time.time()), "card", None, platform.FORM
+        active.templates,
+        policy,
+        view_of_test_message(policy, time.time()),
+        "card",
+        None,
+        platform.FORM,
     )
     request = platform.request(
         target.endpoint, policy, step, platform.with_banner(rendered.message, banner(policy))
@@ -138,7 +143,7 @@ async def _test(
     outcome = platform.outcome(target.lane, step, await transport.send(request))
     error, remedy = _judged(outcome, target, platform)
     if rendered.failed and not error:
-        error = f"the template failed, the built-in plain text went out: {rendered.failed}"
+        error = f"the template failed, the built-in plain text was sent: {rendered.failed}"
         remedy = f"correct the template {policy.template}"
     return _tested(target, outcome, error, remedy)
 
@@ -161,10 +166,10 @@ def _tested(target: Target, outcome: Outcome, error: str, remedy: str) -> Tested
 
 
 def _print(chat: str, tested: Tested) -> None:
-    verdict = "delivered" if tested.delivered else "failed   "
+    result = "delivered" if tested.delivered else "failed   "
     where = f"{chat} ({tested.place})"
     said = f"message {tested.message.id}" if tested.message else tested.error
-    say(f"{verdict}  {where}: {said}")
+    say(f"{result}  {where}: {said}")
     if tested.message and tested.error:
         say(f"           but {tested.error}")
     if tested.remedy:

@@ -95,7 +95,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="console_listen",
         default="",
         metavar="HOST:PORT",
-        help="address of a listener of the console's own (default: that of the webhooks)",
+        help="address of a separate listener for the console (default: that of the webhooks)",
     )
     add(
         "--storage.lease",
@@ -103,8 +103,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=15.0,
         metavar="DURATION",
-        help="on PostgreSQL: time after which others take over the chats of a replica that is not"
-        " heard of (default: 15s)",
+        help="on PostgreSQL: time after which others take over the chats of a replica that does not"
+        " answer (default: 15s)",
     )
     add(
         "--storage.spool",

@@ -48,7 +48,7 @@ def _lines(status: Status, now: float) -> list[str]:
     beats = [f"{name} {age(now - at)} ago" for name, at in storage.heartbeats]
     cards = [f"{count} {severity}" for severity, count in storage.open_cards]
     head |= {
-        "Sources": ", ".join(heard) or "none was heard yet",
+        "Sources": ", ".join(heard) or "none has posted yet",
         **({"Heartbeats": ", ".join(beats)} if beats else {}),
         "Open cards": ", ".join(cards) or "none",
     }

@@ -132,7 +132,7 @@ def _rule(rule: Rule, people: dict[str, Person], loc: Loc, report: Report) -> Ac
     if longest < _SHORTEST:
         report.fault((*loc, "longest"), "a silence lasts at least 1s")
     if not rule.who:
-        report.fault((*loc, "who"), f"a rule is for somebody: {FORMS}")
+        report.fault((*loc, "who"), f"a rule needs somebody: {FORMS}")
     named = (who(word, people, (*loc, "who", at), report) for at, word in enumerate(rule.who))
     return ActionRule(
         tuple(each for each in named if each is not None),
@@ -274,7 +274,7 @@ def _step(
     if bool(step.mention) == (step.receiver is not None):
         report.lack(loc, 'a step needs one of "mention" and "receiver"')
     if step.receiver == receiver.name:
-        report.fault((*loc, "receiver"), "a step leads to another receiver, this is its own")
+        report.fault((*loc, "receiver"), "a step must name another receiver than its own")
     elif step.receiver is not None:
         check_name(step.receiver, declared, "receiver", (*loc, "receiver"), report)
     platforms = {platform for platform, _, _ in receiver.entries()}

@@ -96,7 +96,7 @@ def _globals(
         yield first, ["global:", *(f"  {line}" for line in missing), ""]
         return
     if not isinstance(node, yaml.MappingNode) or node.flow_style:
-        raise ValueError(f"the keys under global stand in one line: {_ASK}")
+        raise ValueError(f"the keys under global are on one line: {_ASK}")
     yield node.start_mark.line, [" " * node.start_mark.column + line for line in missing]
 
 

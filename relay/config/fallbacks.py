@@ -76,6 +76,5 @@ def _check_chat(
     if others and own and others <= own:
         report.warn(
             fallback.loc,
-            f"{quote(fallback.to)} leads to the same chat: when that takes no messages, no other "
-            "stands in for it",
+            f"{quote(fallback.to)} leads to the same chat: name a receiver with another chat",
         )

@@ -1,4 +1,6 @@
-"""Converts alertmanager.yml to relay.yml: the chats, their part of the route tree, the losses."""
+"""Converts alertmanager.yml to relay.yml: the chats, their part of the route tree, and what was
+lost.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -41,7 +43,7 @@ _HEAD = (
     "# yaml-language-server: $schema=relay.schema.json\n"
     "# Names of files are relative to this one.\n"
 )
-# The snippet ends with the webhook, so this belongs to it.
+# The snippet ends with the webhook, so that this belongs to it.
 _COMMENT = """\
         # Needed only with --web.config.file: a file with one of the tokens of its
         # bearer_token_files.
@@ -64,12 +66,13 @@ _SECRETS = (
     (("webhook_url",), re.compile(r"https://[^/\s]+/api/(?:v[0-9]+/)?webhooks/([0-9]+)/[\w-]+/?"),
      "discord"),
 )  # fmt: skip
-"""Keys whose values go into files, the form of a real one with its id, and what the file is
-called."""
+"""Keys whose values go into files, the form of a valid one with its id, and the name of the
+file.
+"""
 
 
 class ImportedFile(Struct, frozen=True):
-    """A file beside relay.yml, by its path from there. A `secret` is for its owner alone."""
+    """A file beside relay.yml, by its path from there. Only its owner can read a `secret`."""
 
     path: str
     text: str
@@ -77,13 +80,13 @@ class ImportedFile(Struct, frozen=True):
 
 
 class Imported(Struct, frozen=True):
-    """What came of an alertmanager.yml.
+    """The result of an import.
 
     `config` is relay.yml as text. `snippet` is the route that replaces the one in alertmanager.yml
     and the receiver to add to it; `emptied` are the receivers that lose their chats to the relay.
-    `losses` is what was not carried over, as warnings with their positions; `missing` is what the
-    file has only placeholders for: relay.yml keeps them, and has a fault at each. `files` are the
-    templates and secrets that it names.
+    `losses` are the parts that were not imported, as warnings with their positions; `missing` are
+    those for which the file has only placeholders: relay.yml keeps them, with a fault at each.
+    `files` are the templates and secrets that it names.
     """
 
     config: str
@@ -95,7 +98,7 @@ class Imported(Struct, frozen=True):
 
 
 class NotImported(ValueError):  # noqa: N818 - it carries the file's faults to the one who can mend them
-    """The file has `faults` that Alertmanager would refuse as well, or holds nothing to import."""
+    """The file has `faults` that Alertmanager would refuse as well, or nothing to import."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__(f"{len(faults)} faults")
@@ -109,12 +112,12 @@ def convert(
     platforms: Platforms,
     go_templates: Mapping[str, str] | None = None,
 ) -> Imported:
-    """Carries over what can be; the configuration that comes of it has no fault but where ids and
-    secrets are missing. Raises NotImported.
+    """Imports as much as possible. The resulting configuration has no faults except missing ids and
+    secrets. Raises NotImported.
 
     `name` is the file's name as faults show it, `builtin` the sources of the built-in templates by
     name. With `go_templates`, the files that it names, messages are translated and secrets are put
-    into files; without, both stay.
+    into files; without, both stay as they are.
     """
     source, faults = read(name, data, secret_keys(platforms))
     other = other_kind(source)
@@ -168,8 +171,8 @@ def _no_chats(root: Node | None, platforms: Platforms) -> str:
 
 
 def _in_files(config: dict[str, Plain]) -> tuple[dict[str, Plain], tuple[ImportedFile, ...]]:
-    """The configuration with the files of its inline secrets in their place; what is not a secret,
-    such as a placeholder, stays.
+    """The configuration with file names in place of its inline secrets, and these files. A value
+    that is not a secret, such as a placeholder, stays.
     """
     found: dict[str, ImportedFile] = {}
 
@@ -193,7 +196,7 @@ def _in_files(config: dict[str, Plain]) -> tuple[dict[str, Plain], tuple[Importe
 
 
 def _secret_name(key: str, value: str) -> str:
-    """The file for a secret, named by its id; nothing for what is none."""
+    """The file for a secret, named by its id; nothing for a value that is not a secret."""
     for keys, form, name in _SECRETS:
         found = form.fullmatch(value)
         if key in keys and found:
@@ -204,7 +207,7 @@ def _secret_name(key: str, value: str) -> str:
 def _draft(
     source: Source, talking: frozenset[str], platforms: Platforms, writer: TemplateWriter | None
 ) -> MappingNode:
-    """The keys of relay.yml, each value with the position that it has in alertmanager.yml."""
+    """The keys of relay.yml, each value with its position in alertmanager.yml."""
     root, position = source.root, source.position(())
     tree = routes.carry(child(root, "route") or ScalarNode(position, None, plain=True), talking)
     named = {name for _, name in routes.names(tree, "receiver")}
@@ -239,7 +242,7 @@ def _draft(
 
 
 def _tidy(draft: MappingNode) -> MappingNode:
-    """Without keys that hold nothing, and receivers that no route leads to."""
+    """The draft without empty keys, and without receivers that no route leads to."""
     named = {name for _, name in routes.names(draft.pairs["route"][1], "receiver")}
     position, receivers = draft.pairs["receivers"]
     led_to = tuple(each for each in items(receivers) if word(child(each, "name")) in named)
@@ -263,7 +266,7 @@ def _lost(
     *,
     translated: bool,
 ) -> Iterator[tuple[Position, str]]:
-    """What is known to stay behind before the relay's own check."""
+    """The parts that are known to be lost before the relay's own check."""
     kept = {word(child(each, "name")) for each in items(child(draft, "receivers"))}
     texts = False
     for receiver in items(child(source.root, "receivers")):
@@ -290,8 +293,8 @@ def _lost(
 def _settle(
     draft: MappingNode, source: Source, files: Files, platforms: Platforms
 ) -> tuple[MappingNode, list[tuple[Position, str]], list[tuple[Position, str]]]:
-    """The draft without the parts that the relay's own check refuses, and what it says of each;
-    and what it says of those that stay.
+    """The draft without the parts that the relay's own check refuses, the faults of these, and the
+    faults of parts that stay.
 
     Only a key of a chat or an unreachable route is left out: leaving out more would change where
     alerts go. An id or a secret that is missing, or is a placeholder, stays, so that the result
@@ -324,7 +327,9 @@ def _settle(
 
 
 def _wrong(draft: Node, files: Files, platforms: Platforms) -> dict[Loc, Fault]:
-    """What the relay's check says of the draft as a file, by the path of what it is about."""
+    """The faults that the relay's check finds in the draft as a file, by the paths of the
+    values.
+    """
     data = write(plain(draft)).encode()
     config, faults = parse("relay.yml", data, platforms)
     more = resolve(config, files, "check")[1] if config else ()
@@ -382,8 +387,8 @@ def _walk(node: Node | None, loc: Loc) -> Iterator[tuple[Loc, Position]]:
 
 
 def _snippet(root: Node | None, platforms: Platforms) -> Plain:
-    """What Alertmanager needs: everything goes to the relay and, where other receivers are left, on
-    as before.
+    """The part for Alertmanager: everything goes to the relay and, if other receivers are left, to
+    them as before.
     """
     before, receivers = child(root, "route"), items(child(root, "receivers"))
     name = RECEIVER
@@ -401,7 +406,7 @@ def _snippet(root: Node | None, platforms: Platforms) -> Plain:
 
 
 def _has_more(receiver: Node, platforms: Platforms) -> bool:
-    """Whether it notifies anybody outside of the chats."""
+    """Whether it notifies anybody beside the chats."""
     pairs = receiver.pairs if isinstance(receiver, MappingNode) else {}
     return any(
         key.endswith("_configs") and key not in chats.senders(platforms) and items(pairs[key][1])

@@ -66,7 +66,7 @@ def _last_resorts(config: Config) -> Iterator[tuple[str, Loc, str]]:
         for below, shared in said:
             if shared.fallback is not None:
                 loc = (*at, *below, "fallback")
-                yield shared.fallback, loc, "alerts for which it stands in are"
+                yield shared.fallback, loc, "alerts that fall back to it are"
 
 
 def _is_incomplete(config: Config, loc: Loc) -> bool:

@@ -93,14 +93,14 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         bots=tuple(destinations.bots.values()),
         personal=personal(file),
         tests=len(file.tests),
-        template_check=_trial(files, targets, personal(file), mode),
+        template_check=_template_check(files, targets, personal(file), mode),
         acting=acting.acting(file, people, destinations, config.declared, notices, report),
         sha256=config.sha256,
     )
     return draft, tuple(report.faults)
 
 
-def _trial(
+def _template_check(
     files: Files, targets: dict[str, tuple[Target, ...]], own: Policy, mode: Mode
 ) -> TemplateCheck:
     """The templates to check. For serving, built-in templates that nobody uses are not compiled,
@@ -181,8 +181,8 @@ def _notices(file: File, names: KnownNames, report: Report) -> str:
 
 
 def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
-    """Reports if the first route's receiver does not take every label value: it gets what finds no
-    chat elsewhere.
+    """Reports a receiver of last resort (the root route's, the one of notices) whose chats do not
+    take every label value.
     """
     places: dict[str, Loc] = {file.route.receiver or "": ("route", "receiver")}
     places.setdefault(file.global_.notices_receiver or "", ("global", "notices_receiver"))

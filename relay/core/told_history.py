@@ -29,7 +29,7 @@ _EN = {
     "discarded": "{alerts}: route {route} leads to {receiver}, which has no chat: discarded.",
     "route": "{alerts}: route {route} leads to {receiver}, {chat}.",
     "subscription": "{alerts}: a subscription leads to {chat}.",
-    "line": "{alerts}: shown in {chat} already, which therefore hears of it ({receiver}).",
+    "line": "{alerts}: shown in {chat} already, which therefore gets it ({receiver}).",
     "absent": "{chat} shows a card of the group, which lacks alerts now ({receiver}).",
     "notices": "A notice of the relay's own goes to {receiver}, {chat}.",
     "fallback": "{alerts}: copied to {receiver}, {chat}, for {owner}, whose chat could not be"
@@ -49,7 +49,7 @@ _EN = {
     "muted": "Muted {at} by {why}.",
     "muted_by_chat": "Muted {at} by its chat itself.",
     "expired": "Expired {at}: its chat could not be reached within expire_after.",
-    "shed": "Expired {at}: what waits for its chat had used up its part of retention.size.",
+    "shed": "Expired {at}: payloads waiting for its chat had used up their part of retention.size.",
     "dead": "Dead {at}: {why}.",
     "retried": "It was retried as {retried}.",
     "held": "Held: its end was shown before. It is shown if it still fires after late_hold.",
@@ -80,7 +80,7 @@ _FR = {
     "discarded": "{alerts} : la route {route} mène à {receiver}, qui n'a pas de salon : écarté.",
     "route": "{alerts} : la route {route} mène à {receiver}, {chat}.",
     "subscription": "{alerts} : un abonnement mène à {chat}.",
-    "line": "{alerts} : déjà affiché dans {chat}, qui en entend donc parler ({receiver}).",
+    "line": "{alerts} : déjà affiché dans {chat}, qui le reçoit donc ({receiver}).",
     "absent": "{chat} affiche une carte du groupe, à qui il manque des alertes ({receiver}).",
     "notices": "Un avis du relais lui-même va à {receiver}, {chat}.",
     "fallback": "{alerts} : copié à {receiver}, {chat}, pour {owner}, dont le salon était"

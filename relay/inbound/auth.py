@@ -86,7 +86,11 @@ class Auth:
         if self._looking is not None:  # a check that is running may have begun before the change
             await asyncio.wait((self._looking,), timeout=_RELOAD_SECONDS)
         looked, _ = await asyncio.wait((self._look_soon(),), timeout=_RELOAD_SECONDS)
-        return self._refused if looked else f"{self._path}: it, or a file that it names, hangs"
+        return (
+            self._refused
+            if looked
+            else f"{self._path}: reading it, or a file that it names, takes too long"
+        )
 
     async def _look(self) -> None:
         web, stamp = self.web, self._stamp

@@ -79,8 +79,8 @@ class TlsServer(Model):
     def _agree(self) -> "TlsServer":
         if self.client_ca_file and self.client_auth_type == "NoClientCert":
             raise ValueError(
-                "client_ca_file without a client_auth_type: RequireAndVerifyClientCert closes "
-                "the door"
+                "client_ca_file without a client_auth_type: write RequireAndVerifyClientCert to "
+                "require certificates"
             )
         if not self.client_ca_file and self.client_auth_type != "NoClientCert":
             raise ValueError(

@@ -188,7 +188,9 @@ def _told_of_people(
         case Heard():
             return "update heard", _fields(event)
         case BotListens(listens=listens):
-            return ("bot listens" if listens else "bot hears nothing"), _fields(event, "listens")
+            return ("bot listens" if listens else "bot receives no updates"), _fields(
+                event, "listens"
+            )
         case EscalationSettled():
             return "nobody took it, escalating", _fields(event)
         case PressAnswered():

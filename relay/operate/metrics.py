@@ -304,7 +304,7 @@ class _Scrape(Collector):
 def _destinations(up: Mapping[Chat, bool]) -> Metric:
     gauge = GaugeMetricFamily(
         f"{_PREFIX}_destination_up",
-        "0 while a chat refuses messages, or got nothing it is owed for ten minutes, else 1.",
+        "0 while a chat refuses messages, or has not got its deliveries for ten minutes, else 1.",
         labels=_CHAT,
     )
     for chat, is_up in up.items():

@@ -104,7 +104,7 @@ def behind(platform: str) -> tuple[ErrorRow, ...]:
     """
     not_its_own = f"an answer that is not {platform}'s"
     return (
-        ErrorRow("Unknown", f"a gateway did not hear from {platform}", statuses=(504, 504)),
+        ErrorRow("Unknown", f"a gateway got no answer from {platform}", statuses=(504, 504)),
         ErrorRow("Unavailable", f"a gateway could not reach {platform}", statuses=(500, 599)),
         ErrorRow("Delivered", "taken", statuses=(200, 299), own=True),
         ErrorRow("Unknown", not_its_own, statuses=(200, 299)),
@@ -175,7 +175,7 @@ def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
     )
     match outcome:
         case Moved(chat) if chat == lane.chat:
-            return MessageGone("it stands in the group from before it became a supergroup")
+            return MessageGone("it is in the former group, which became a supergroup")
         case ThreadGone(why) if not lane.thread.isdecimal():
             return MessageGone(why) if left else ChatDown(why)
         case _:

@@ -80,11 +80,11 @@ class HttpConfig(Model):
         "proxy_from_environment": (
             ': the environment is not read, write "proxy_url" where a proxy is needed'
         ),
-        "no_proxy": ': "proxy_url" counts for all requests of an entry: leave it out at those that '
+        "no_proxy": ': "proxy_url" applies to all requests of an entry: leave it out at those that '
         "need none",
         **dict.fromkeys(
             ("basic_auth", "authorization", "oauth2", "http_headers", "bearer_token"),
-            ": the chats take none, remove it",
+            ": the chats' APIs use none, remove it",
         ),
     }
 

@@ -91,7 +91,7 @@ class PeopleStore(Protocol):
         know of the others. Returns how many chats were stored.
         """
 
-    def restore_ears(self, bot: BotId, found: PollState) -> None:
+    def restore_poll_state(self, bot: BotId, found: PollState) -> None:
         """Sets the last update of the bot, unless it has received later ones."""
 
     def bot_replies(self) -> tuple[Outgoing, ...]:

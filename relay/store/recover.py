@@ -31,7 +31,7 @@ _invite = msgspec.json.Decoder(Invite).decode
 _subscription = msgspec.json.Decoder(Subscription).decode
 _entry = msgspec.json.Decoder(ChatEntry).decode
 _bot = msgspec.json.Decoder(BotId).decode
-_ears = msgspec.json.Decoder(PollState).decode
+_poll_state = msgspec.json.Decoder(PollState).decode
 _Key = tuple[str, str]  # a card's group and fingerprint, as the file has them
 
 
@@ -125,7 +125,7 @@ def _welcome(store: Store, people: People) -> Salvaged:
     invites, subscriptions = store.people.restore(people.invites, people.subscriptions)
     chats = store.people.restore_chats(people.chats)
     for bot, poll_state in people.poll_state:
-        store.people.restore_ears(bot, poll_state)
+        store.people.restore_poll_state(bot, poll_state)
     return Salvaged(
         invites=invites, subscriptions=subscriptions, chats=chats, strangers=people.unreadable
     )
@@ -167,7 +167,7 @@ def _people(found: Wreck) -> People:
 
 
 def _listening(key: bytes, body: bytes) -> tuple[BotId, PollState] | None:
-    bot, poll_state = readable(_bot, key), readable(_ears, body)
+    bot, poll_state = readable(_bot, key), readable(_poll_state, body)
     return (bot, poll_state) if bot and poll_state else None
 
 

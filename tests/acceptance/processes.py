@@ -147,7 +147,7 @@ class Relay:
         return status
 
     async def balance(self) -> dict[str, BalanceRow]:
-        """The books by receiver, as /metrics shows them (each receiver here has one platform)."""
+        """The balance by receiver, as /metrics shows it (each receiver here has one platform)."""
         _, text = await fetch("GET", f"{self.url}/metrics")
         return read_balance(text)
 

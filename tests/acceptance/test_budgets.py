@@ -1,6 +1,4 @@
-"""Budgets: what many groups, lanes and failures at once may ask of the platforms, and in what
-order.
-"""
+"""Budgets: how many calls many groups, lanes and failures at once may make, and in what order."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,5 +1,5 @@
-"""From any bytes to the requests of both platforms: what is no payload ends as a typed error, all
-else is told.
+"""From any bytes to the requests of both platforms: a body that is not a payload ends as a typed
+error, any other is told.
 """
 
 import json
@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from relay.core.alert import Notification
 from relay.core.card.card import Card, Head
-from relay.core.card.fold import Arriving, fold, ripen
+from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
+from relay.core.card.ripening import ripen
 from relay.core.card.step import Edit, MessageRef, Post, Reply, ReplyKind
 from relay.core.routing.lane import Platform, Target
 from relay.core.routing.matcher import parse as matchers

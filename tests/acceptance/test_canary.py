@@ -185,7 +185,7 @@ receivers:
         self.heard[where] = self.heard.get(where, "") + text
 
     def check(self) -> None:
-        """No canary sings."""
+        """No secret was seen anywhere."""
         for path in (self.folder / "data").iterdir():
             self.hear(path.name, path.read_bytes().decode("latin-1"))
         assert {
@@ -248,7 +248,7 @@ async def life(house: House, running: Processes, capsys: Output) -> None:
 
 
 async def knock(house: House, relay: Relay, bearer: str) -> None:
-    """Everybody comes to the door."""
+    """Everybody sends a request."""
     basic = base64.b64encode(f"prometheus:{house.password}".encode()).decode()
     wrong = house.canaries.word()
     assert await ask(house, relay, "POST", "/alerts", "", payload("a")) == 401

@@ -1,5 +1,5 @@
-"""A relay that may open no more files: what it answers with 200 is kept, and it goes on by itself
-when it may again.
+"""A relay without free file handles: what it answers with 200 is kept, and it goes on once there
+are some again.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 """Why did nobody get this? A life of a relay in which alerts end in every way, and what the history
-says of each.
+says about each.
 """
 
 import re

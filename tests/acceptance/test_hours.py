@@ -1,6 +1,4 @@
-"""Hours: routes that are muted keep their alerts back, receivers that are quiet keep their chats
-silent.
-"""
+"""Hours: muted routes hold their alerts back, quiet receivers make no sound."""
 
 from functools import partial
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import Alert, AlertStatus, GroupId
-from relay.core.card.fold import STALE_CLOSES_AFTER
+from relay.core.card.ripening import STALE_CLOSES_AFTER
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing

@@ -299,7 +299,6 @@ SOME = settings(
 
 
 @pytest.mark.medium
-@pytest.mark.medium
 @SOME
 @given(happenings, st.booleans(), st.booleans())
 @example(
@@ -310,6 +309,8 @@ SOME = settings(
 @example([Fire(0), Twin(on=True), Repeat(), End(0, posted=True)], False, False)
 @example([Fire(0), Rise(0, inhibits=True), Pass(400.0), Fall(0), Pass(200.0)], True, True)
 @example([Fire(0), Rise(0, inhibits=False), Pass(400.0)], False, True)
+# It rises and is over before its reply was sent, while another one fires.
+@example([Fire(0), Fire(1), Rise(0, inhibits=False), End(0, posted=True)], False, False)
 @example([Fire(0), Storm(begins=True), Pass(400.0), Storm(begins=False), Pass(4000.0)], True, False)
 async def test_one_firing_line_of_each_alert_whatever_brings_it(
     script: list[Happening],

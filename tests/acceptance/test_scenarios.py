@@ -1,5 +1,5 @@
 """Every error of both platforms at every step, over real HTTP: what the chat shows in the end, and
-what the books say.
+the balance.
 
 Each row posts a group of two alerts (`post`), lets one of them resolve (`edit`), or lets a third
 one join (`reply`, which an edit follows), while the platform answers as the row says, and reads the
@@ -615,7 +615,7 @@ def line(place: str, text: str) -> str:
 
 
 def books(run: HttpWorld) -> str:
-    """The balance over all rows, what is not zero of it."""
+    """The balance over all rows, without zeros."""
     rows = run.balance()
     names = ("delivered", "merged", "duplicate", "muted", "expired", "dead", "pending")
     sums = {name: sum(getattr(row, name) for row in rows) for name in names}

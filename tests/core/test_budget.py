@@ -1,5 +1,5 @@
-"""Budgets as arithmetic: when the next call fits, how many still do, and two budgets that are
-one.
+"""Budgets as arithmetic: when the next call fits, how many more fit, and two budgets that turn out
+to be one.
 """
 
 import pytest

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from relay.core.alert import Alert
 from relay.core.budget import Block
 from relay.core.card.advance import advance
+from relay.core.card.brief_entries import DETAILED
 from relay.core.card.card import Card, is_firing, is_settled, rest, status
 from relay.core.card.digest import DIGEST, absorbing
-from relay.core.card.fold import DETAILED, fold, ripen
+from relay.core.card.fold import fold
 from relay.core.card.lane_state import LaneState
 from relay.core.card.operator import waive
 from relay.core.card.outcome import (
@@ -23,6 +24,7 @@ from relay.core.card.outcome import (
     Unknown,
 )
 from relay.core.card.plan import is_urgent, plan
+from relay.core.card.ripening import ripen
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step, Wait
 from relay.core.card.view import Round
 from relay.core.routing.lane import Lifecycle, Policy

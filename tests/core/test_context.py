@@ -1,4 +1,4 @@
-"""What templates can name: computed once, told in shapes."""
+"""The names of templates: computed once, given out in shapes."""
 
 import pytest
 from msgspec.structs import replace

@@ -84,7 +84,7 @@ def test_any_name_is_written_so_that_it_is_read_back(name: str) -> None:
         ("receivers: []", "no list of receivers to add to"),
         ("route: {receiver: ops}", "no list of receivers to add to"),
         ("receivers:\n- name: dba\n", "a receiver dba exists already"),
-        ("global: {a: b}\nreceivers:\n- name: ops\n", "stand in one line"),
+        ("global: {a: b}\nreceivers:\n- name: ops\n", "are on one line"),
         ("a: [", "is not YAML"),
         ("", "the file has no keys"),
         ("- a\n", "the file has no keys"),

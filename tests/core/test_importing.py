@@ -1,5 +1,5 @@
-"""Importing keeps who gets what: chats, their way through the tree, and a word for all that stays
-behind.
+"""An import keeps who gets what: the chats, their routes, and a word about everything that
+is lost.
 """
 
 import subprocess

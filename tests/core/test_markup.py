@@ -469,7 +469,7 @@ REFUSALS: list[tuple[MarkupName, str, int, str]] = [
     ("html", "a <b", 2, "a tag begins here and does not end: write &lt; for a plain <"),
     ("html", "a<br>b", 1, "Telegram knows no tag <br>: remove it, or write &lt; for a plain <"),
     ("html", "😀<b>a", 1, "<b> is never closed: end it with </b>"),
-    ("html", "<b><i>a</b></i>", 7, "</b> stands where </i> must: close the inner tag first"),
+    ("html", "<b><i>a</b></i>", 7, "expected </i>, got </b>: close the inner tag first"),
     ("html", "a</b>", 1, "a tag ends here and none is open"),
     (
         "html",

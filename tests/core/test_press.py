@@ -6,16 +6,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from relay.core.action.episode import ShownAlert
+from relay.core.action.judge import MOST_PRESSES, judge
 from relay.core.action.keyboard import ButtonPlace, keyboard, lines
 from relay.core.action.marks import ActingMarks, Known, TakenMark, marks_of
-from relay.core.action.press import (
-    MOST_PRESSES,
-    Press,
-    PressContext,
-    PressEffects,
-    ShownCard,
-    judge,
-)
+from relay.core.action.press import Press, PressContext, PressEffects, ShownCard
 from relay.core.action.pressed import ButtonData, ForgedData, OldData, Verb, decode
 from relay.core.action.reconcile import Suppressed
 from relay.core.action.rights import Presser

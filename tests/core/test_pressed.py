@@ -1,4 +1,4 @@
-"""The data of a button: small, and of no use in another place or when it is changed."""
+"""The data of a button: small, and useless in another place or when it is changed."""
 
 import pytest
 from hypothesis import given

@@ -4,9 +4,10 @@ from msgspec.structs import replace
 
 from relay.core.alert import Alert
 from relay.core.card.card import Card, Shown, mark
-from relay.core.card.fold import fold, ripen
+from relay.core.card.fold import fold
 from relay.core.card.lane_state import LaneState
 from relay.core.card.plan import plan
+from relay.core.card.ripening import ripen
 from relay.core.card.step import Edit, MessageRef, Post, Reply
 from relay.core.card.view import View
 from relay.core.template.build_view import build_view

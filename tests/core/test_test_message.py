@@ -4,7 +4,7 @@ message.
 
 from msgspec.structs import replace
 
-from relay.core.template.test_message import banner, drill_view
+from relay.core.template.test_message import banner, view_of_test_message
 from relay.core.text.message import Message
 from relay.core.text.richtext import RichText, styled
 from relay.platforms import discord, telegram
@@ -15,7 +15,7 @@ CARD = Message(body=RichText("body"), title=RichText("title"), content=styled("b
 
 
 def test_the_sample_began_two_minutes_ago() -> None:
-    view = drill_view(POLICY, T0)
+    view = view_of_test_message(POLICY, T0)
     assert (view.now, view.since, view.receiver) == (T0, T0 - 120, "ops")
     assert [alert.starts_at for alert in view.alerts] == [T0 - 120]
 

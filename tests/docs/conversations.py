@@ -12,7 +12,7 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.matcher import parse
 from relay.core.template.sample import VIEWS
 from relay.core.template.template import render
-from relay.core.template.test_message import drill_view
+from relay.core.template.test_message import view_of_test_message
 from relay.core.text.richtext import RichText
 from relay.platforms import PLATFORMS
 from relay.platforms.telegram.text import write
@@ -71,7 +71,10 @@ def _said(text: str, chat: ChatInfo, known: ChatContext, *, topic: str = "") -> 
 
 
 def _alert() -> str:
-    view, lane = drill_view(POLICY_HERE, NOW), LaneKey("telegram", BOT.api, BOT.account, ADA.id)
+    view, lane = (
+        view_of_test_message(POLICY_HERE, NOW),
+        LaneKey("telegram", BOT.api, BOT.account, ADA.id),
+    )
     rendered = render(TEMPLATES, POLICY_HERE, view, "card", None, PLATFORMS[lane.platform].FORM)
     return _bubble(rendered.message.body)
 

@@ -5,7 +5,7 @@ it.
 import asyncio
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from pytest_aiohttp import AiohttpServer
 
 from relay.core.bot.update import Command, Membership, Migrated, Seen, Update
 from relay.platforms.telegram.updates import update
@@ -66,7 +66,9 @@ async def test_two_that_poll_one_bot_conflict(client: Client) -> None:
     assert (await asyncio.wait_for(second, 5)).status == 200
 
 
-async def test_a_webhook_gets_each_update_with_the_secret_until_it_fails(client: Client) -> None:
+async def test_a_webhook_gets_each_update_with_the_secret_until_it_fails(
+    client: Client, aiohttp_server: AiohttpServer
+) -> None:
     came: list[tuple[str | None, object]] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -80,14 +82,14 @@ async def test_a_webhook_gets_each_update_with_the_secret_until_it_fails(client:
 
     app = web.Application()
     app.router.add_post("/telegram/100", take)
-    async with TestServer(app) as server:
-        client.sandbox.handlers["https://relay.example.org"] = str(server.make_url("")).rstrip("/")
-        await client.telegram(
-            "setWebhook", url="https://relay.example.org/telegram/100", secret_token="s"
-        )
-        for text in ("/help", "/stop", "/mute"):
-            client.sandbox.telegram.says(GROUP, 5, text)
-        assert await client.sandbox.deliver(TOKEN) == [200, 200, 503]
+    server = await aiohttp_server(app)
+    client.sandbox.handlers["https://relay.example.org"] = str(server.make_url("")).rstrip("/")
+    await client.telegram(
+        "setWebhook", url="https://relay.example.org/telegram/100", secret_token="s"
+    )
+    for text in ("/help", "/stop", "/mute"):
+        client.sandbox.telegram.says(GROUP, 5, text)
+    assert await client.sandbox.deliver(TOKEN) == [200, 200, 503]
     assert came == [("s", 1), ("s", 2), ("s", 3)]
     info = (await client.telegram("getWebhookInfo"))["result"]
     assert isinstance(info, dict)

@@ -1,5 +1,5 @@
-"""The operator's socket: who can open it, what it answers, and that a lane is changed between its
-turns only.
+"""The admin socket: who can open it, what it answers, and that a lane is changed only between its
+turns.
 """
 
 import asyncio
@@ -58,8 +58,8 @@ class Wanted(Lanes):
 
 
 class Desk:
-    """A control over a real store, writer and lanes, and the turns that it led to. Turns wait for
-    `gate`.
+    """An admin socket over a real store, writer and lanes, and the turns that followed. Turns wait
+    for `gate`.
     """
 
     def __init__(self, folder: Path) -> None:

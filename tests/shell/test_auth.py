@@ -1,4 +1,4 @@
-"""The door: who is let in, what that costs, and that a changed file counts at once."""
+"""Authentication: who is admitted, at what cost, and that a changed file applies at once."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ OTHER = bcrypt.hashpw(b"other", b"$2b$04$abcdefghijklmnopqrstuu").decode()
 
 
 class House:
-    """A folder with a web configuration file, its door, and what the door told."""
+    """A folder with a web configuration file, its authentication, and the events of it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""`check-config` blesses no file that loses alerts, and says what mistakes of people mean."""
+"""`check-config` approves no file that loses alerts, and says what people's mistakes mean."""
 
 from pathlib import Path
 
@@ -172,7 +172,7 @@ def test_a_token_of_another_form_is_named(
     [
         ({}, ""),
         ({"HTTPS_PROXY": ""}, ""),
-        ({"https_proxy": "http://p:1"}, "https_proxy is not followed: write proxy_url"),
+        ({"https_proxy": "http://p:1"}, "https_proxy is not used: write proxy_url"),
     ],
 )
 def test_a_proxy_of_the_environment_is_named(environment: dict[str, str], says: str) -> None:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
-from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
+from pytest_aiohttp import AiohttpServer
 
 from relay import supervised
 from relay.bot.gateway import Gateway
@@ -82,11 +82,10 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world(aiohttp_server: AiohttpServer) -> AsyncIterator[World]:
     clock = Clock()
     sandbox = GatewaySandbox(TOKEN, clock)
-    server = TestServer(sandbox.app())
-    await server.start_server()
+    server = await aiohttp_server(sandbox.app())
     sandbox.url = str(server.make_url("/")).rstrip("/")
     bot = DiscordBot(f"{sandbox.url}/api/v10", "12345678", Secret(TOKEN), HttpOptions())
     transport = Transport()
@@ -96,7 +95,6 @@ async def world() -> AsyncIterator[World]:
         await gateway.stop()
     await transport.close()
     await sandbox.cut()
-    await server.close()
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -1,5 +1,5 @@
-"""Upkeep: what waits too long expires, what ended long ago is forgotten, and nothing that goes
-wrong ends it.
+"""Housekeeping: what waits too long expires, what ended long ago is forgotten, and no failure ends
+it.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ LATE = replace(POLICY, expire_after=DAY)
 
 
 class House:
-    """An upkeep over a real store, on a clock that the test moves."""
+    """Housekeeping over a real store, on a clock that the test moves."""
 
     def __init__(self, folder: Path) -> None:
         self.now = T0

@@ -1,4 +1,4 @@
-"""The log line: its form, its levels, and what must never stand in it."""
+"""The log line: its form, its levels, and what it must never contain."""
 
 import io
 import json

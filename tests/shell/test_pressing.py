@@ -15,7 +15,8 @@ from relay.bot.menus import QUESTION_LIVES
 from relay.bot.pressing import Presses
 from relay.config.template_check import compiled
 from relay.core.action.episode import ShownAlert
-from relay.core.action.press import MOST_PRESSES, ShownCard
+from relay.core.action.judge import MOST_PRESSES
+from relay.core.action.press import ShownCard
 from relay.core.action.pressed import ButtonData, Verb, button_place, card_name, encode
 from relay.core.action.rights import Presser
 from relay.core.action.settings import (

@@ -1,4 +1,4 @@
-"""The HTTP table over real sockets, also under clients that mean no good."""
+"""The HTTP interface over real sockets, also with malicious clients."""
 
 import asyncio
 import base64

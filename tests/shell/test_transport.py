@@ -1,5 +1,5 @@
 """Outbound HTTP over real loopback sockets: what is an answer, what is none, and whether bytes had
-left.
+been sent.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-"""The web configuration file: what it may say, each fault at its place, and doors that would stand
-open.
+"""The web configuration file: its keys, each fault at its place, and addresses that would be open
+to anybody.
 """
 
 import hashlib
@@ -112,8 +112,8 @@ FAULTS = {
     TLS
     + ", min_version: TLS13, max_version: TLS12}": "web.yml:1:20: min_version is above max_version",
     TLS + ", client_ca_file: ca.pem}": (
-        "web.yml:1:20: client_ca_file without a client_auth_type: RequireAndVerifyClientCert "
-        "closes the door"
+        "web.yml:1:20: client_ca_file without a client_auth_type: write RequireAndVerifyClientCert "
+        "to require certificates"
     ),
     TLS + ", client_auth_type: RequireAndVerifyClientCert}": (
         "web.yml:1:20: client_auth_type without a client_ca_file: no certificate could be verified"

@@ -132,7 +132,7 @@ def test_chats_are_restored_where_none_is_known_and_with_their_topics_where_one_
 def test_how_far_a_bot_has_listened_is_restored_where_it_has_not_since(store: Store) -> None:
     take(store, 11, BOT)
     for bot in (BOT, OTHER):
-        store.people.restore_ears(
+        store.people.restore_poll_state(
             bot, PollState(9, T0 - 60, "https://relay.example.org/telegram/111")
         )
     assert store.people.poll_state(BOT) == PollState(

@@ -108,7 +108,7 @@ def test_a_pending_delivery_tells_what_keeps_it_from_its_chat(store: Store) -> N
     settle(
         store, replace(result(card), state=LaneState(down=Down("the webhook is deleted", T0, None)))
     )
-    assert "the webhook is deleted (no call is made any more" in seen(store, "1/1").why
+    assert "the webhook is deleted (no more calls are made" in seen(store, "1/1").why
     settle(store, replace(result(card), state=LaneState(trouble="rate_limited")))
     assert seen(store, "1/1").why == "the chat takes no more for a while"
 
@@ -236,7 +236,7 @@ def test_nothing_old_is_laid_over_something_newer(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, at=T0 + 5, posted=notification(alert("a", "resolved")))])
     answer = store.retry("1/1", T0 + 60)
     assert isinstance(answer, Refused)
-    assert "1/1 is out of date: 1/2 tells the same chat" in answer.why
+    assert "1/1 is out of date: 1/2 is newer, for the same chat" in answer.why
     assert store.balance()[0].accepted == 2
 
 

@@ -1,4 +1,4 @@
-"""Expressions of Go templates as expressions of Jinja2, with what they come to."""
+"""Expressions of Go templates as expressions of Jinja2, with the types of their values."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from relay.config.go.parser import Call, Expr, Field, Literal, Variable
 
-# What fields come to, by the kind of value that has them: the relay's name, and its kind.
+# What a field becomes, by the type of the value that has it: the relay's name, and its type.
 _FIELDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "data": {
         "Receiver": ("receiver", "text"),
@@ -42,7 +42,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 EACH = {"alerts": "alert", "pairs": "pair", "texts": "text"}
 _PRINTED_TIME = "2006-01-02 15:04:05.999999999 -0700 MST"  # https://pkg.go.dev/time#Time.String
 _MOMENTS = {"Before": "<", "After": ">", "Equal": "=="}
-_NANOSECONDS = 1e9  # of a second, in which Go counts durations
+_NANOSECONDS = 1e9  # in a second; Go counts durations in nanoseconds
 _FILTERS = {  # of one value
     "toUpper": "toUpper", "toLower": "toLower", "title": "title", "trimSpace": "trimSpace",
     "len": "length", "safeUrl": "safeUrl", "urlUnescape": "urlUnescape", "urlquery": "urlescape",
@@ -50,7 +50,7 @@ _FILTERS = {  # of one value
     "humanize": "humanize", "humanize1024": "humanize1024",
     "humanizePercentage": "humanizePercentage",
 }  # fmt: skip
-_KINDS = {"len": "number", "since": "duration"}  # of what comes out, where it is no text
+_KINDS = {"len": "number", "since": "duration"}  # of results that are not texts
 _COMPARED = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _VERB = re.compile(r"%(?:%|[svd]|q|[-+# 0-9.]*[a-zA-Z])")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -59,12 +59,12 @@ _METHODS = frozenset(
 )
 
 
-class Untranslatable(Exception):  # noqa: N818 - it is caught where the action is marked
+class Untranslatable(Exception):  # noqa: N818 - caught where the action becomes a comment
     """The expression has no counterpart; the message says why."""
 
 
 class Value(Struct, frozen=True):
-    """A Jinja2 expression and the kind of its value; `bare` needs no brackets."""
+    """A Jinja2 expression and the type of its value; `bare` needs no brackets."""
 
     code: str
     kind: str
@@ -76,7 +76,9 @@ class Value(Struct, frozen=True):
 
 
 class Scope(Struct, frozen=True):
-    """What the dot and the variables are, in which template, within how many others."""
+    """The meaning of the dot and the variables, in which template, and how many others that
+    is in.
+    """
 
     dot: Value
     root: Value
@@ -84,11 +86,11 @@ class Scope(Struct, frozen=True):
     template: str
     depth: int
     loop: int = 0
-    """Which loop of the template it is in: a variable lives as long as its loop."""
+    """The loop of the template: a variable lives as long as its loop."""
 
 
 def value_of(expr: Expr, scope: Scope) -> Value:
-    """The expression where `scope` holds. Raises Untranslatable."""
+    """The expression, with the meaning that `scope` gives it. Raises Untranslatable."""
     match expr:
         case Literal():
             return _literal(expr)
@@ -194,12 +196,12 @@ def _function(name: str, given: list[Value]) -> Value | None:
 
 
 def _piped(value: Value) -> str:
-    """A value before a filter: filters bind more strongly than anything but themselves."""
+    """A value before a filter: filters bind more strongly than any operator."""
     return value.code if value.bare or " | " in value.code else f"({value.code})"
 
 
 def printed(value: Value) -> Value:
-    """A value as Go prints it; a time has its own way here."""
+    """A value as Go prints it; the relay prints times differently."""
     if value.kind != "time":
         return value
     layout = json.dumps(_PRINTED_TIME)
@@ -220,7 +222,7 @@ def _method(name: str, given: list[Value]) -> Value:
             code = f"({_seconds(end)} - {_seconds(start)}) | duration"
             return Value(code, "duration", bare=False)
         case (("Round" | "Truncate"), [length, _]) if length.kind == "duration":
-            return length  # it prints in two units
+            return length  # the relay prints two units
         case (("Before" | "After" | "Equal"), [one, other]) if one.kind == other.kind == "time":
             code = f"{_seconds(one)} {_MOMENTS[name]} {_seconds(other)}"
             return Value(code, "flag", bare=False)
@@ -229,7 +231,9 @@ def _method(name: str, given: list[Value]) -> Value:
 
 
 def _alike(one: Value, others: list[Value]) -> tuple[Value, list[Value]]:
-    """Numbers beside a duration as seconds, which durations are here."""
+    """The values, with numbers that stand beside a duration as seconds, the unit of
+    durations here.
+    """
     if one.kind != "duration":
         return one, others
     return one, [_in_seconds(each) if each.kind == "number" else each for each in others]

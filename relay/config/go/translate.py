@@ -1,5 +1,5 @@
-"""Go templates of the common forms to Jinja2 as the relay writes it; what has no counterpart is
-marked where it stood.
+"""Translates Go templates of the common forms to Jinja2 in the relay's style. An action without a
+counterpart becomes a comment in its place.
 """
 
 import re
@@ -50,7 +50,7 @@ class NotTranslated(Struct, frozen=True):
 
 
 class Translated(Struct, frozen=True):
-    """A Jinja2 template, and what is left to do by hand."""
+    """A Jinja2 template, and what has to be translated by hand."""
 
     text: str
     left: tuple[NotTranslated, ...]
@@ -60,7 +60,7 @@ _DATA = Value("", "data")
 
 
 def translate(body: Body, defined: Mapping[str, Body]) -> Translated:
-    """The template as Jinja2, with what it includes in its place."""
+    """The template as Jinja2, with the templates that it includes in their places."""
     writer = _Writer(defined)
     writer.body(body, Scope(_DATA, _DATA, {}, "", 0))
     return Translated(writer.text(), tuple(writer.left))
@@ -76,7 +76,9 @@ class _Writer:
         self._loops = 0
 
     def text(self) -> str:
-        """Jinja2 drops the line break behind a tag, unless the tag asks to keep it."""
+        """The written text. Jinja2 drops the line break after a tag, unless the tag asks to keep
+        it.
+        """
         found: list[str] = []
         for at, (part, is_tag) in enumerate(self._parts):
             following = self._parts[at + 1][0] if at + 1 < len(self._parts) else ""
@@ -96,7 +98,7 @@ class _Writer:
             self._parts.append((escaped, False))
 
     def body(self, nodes: Body, scope: Scope) -> Scope:
-        """Writes the nodes; a variable is known from its declaration on."""
+        """Writes the nodes. A variable is known from its declaration on."""
         for node in nodes:
             scope = self._node(node, scope)
         return scope
@@ -116,8 +118,8 @@ class _Writer:
     def _mark(
         self, node: Output | Assign | If | Range | Include | Unreadable, scope: Scope, why: str
     ) -> None:
-        """A comment in the place of the action; what is inside a block stays, for the one who
-        mends it.
+        """Writes a comment in place of the action. The contents of a block stay, for whoever
+        completes it.
         """
         self.left.append(NotTranslated(scope.template, node.line, f"{{{{ {node.source} }}}}", why))
         self._comment(f"not translated: {{{{ {node.source} }}}}")

@@ -1,12 +1,12 @@
 """Folding: applies deliveries to the wanted state of a card."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.alert import Alert, Labels, identity, thing, thing_key
+from relay.core.alert import Alert, identity, thing_key
+from relay.core.card.brief_entries import ordered
 from relay.core.card.card import (
     Card,
     Entry,
@@ -14,29 +14,14 @@ from relay.core.card.card import (
     OwedReply,
     is_firing,
     is_settled,
-    is_suppressed,
-    status,
     text,
-    urgency,
 )
-from relay.core.card.entry import absent, continued, fires, goes_on, is_new_episode, reported, ripe
-from relay.core.card.entry import ripens_at as entry_ripens_at
-from relay.core.card.severity import rank
-from relay.core.card.view import Change, Round
+from relay.core.card.entry import absent, continued, fires, goes_on, is_new_episode, reported
+from relay.core.card.rounds import change_of, close, fire, owe, without_old_news
 from relay.core.routing.lane import Policy
 
-# Seconds for which a stale card stays open before it closes.
-STALE_CLOSES_AFTER = 6 * 3600.0
-# Alerts of a card whose labels and annotations are kept whole. A message shows fewer.
-DETAILED = 200
-# Number of alerts up to which those beyond `WHOLE` keep the labels that all of them share.
-_SHARING = 2000
-REPEAT_REASONS = (
-    "repeat interval elapsed",
-    "",
-    "unknown",
-)  # Alertmanager notify/notify.go; '' is before 0.32
-_ROUNDS_KEPT = 20
+# Alertmanager notify/notify.go; '' is before 0.32.
+REPEAT_REASONS = ("repeat interval elapsed", "", "unknown")
 
 
 class Arriving(Struct, frozen=True):
@@ -86,7 +71,7 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
         card = replace(
             card, head=head, heard_at=max(card.heard_at, delivery.accepted_at), folded_seq=seq
         )
-    card = replace(card, entries=_ordered(card.entries, policy))
+    card = without_old_news(replace(card, entries=ordered(card.entries, policy)))
     if is_settled(card):
         card = replace(card, waiting_since=None)
     if not card.entries:  # only absent alerts were told: there is nothing to show, now or later
@@ -112,82 +97,6 @@ def _same_payload(one: Arriving, other: Arriving) -> bool:
 
 def _joined(parts: Sequence[Arriving]) -> Arriving:
     return replace(parts[-1], alerts=tuple(alert for part in parts for alert in part.alerts))
-
-
-def ripen(card: Card, policy: Policy, now: float) -> Card:
-    """The card after its holds that are over by `now`: alerts are gone or fire after all, and the
-    card is stale, or closed after it was stale for long.
-    """
-    entries = tuple(
-        entry if is_suppressed(card, entry) else ripe(entry, policy.late_hold, now)
-        for entry in card.entries
-    )
-    silent_at = card.heard_at + policy.stale_after
-    if _is_accounted_for(card):
-        silent_at = math.inf
-    if card.stale and silent_at + STALE_CLOSES_AFTER <= now:
-        entries = tuple(_unspoken(entry, card.heard_at) for entry in entries)
-    stale = is_firing(card) and silent_at <= now
-    stale = stale and any(map(fires, entries))
-    if entries == card.entries and stale == card.stale:
-        return card
-    revived = [
-        e.fingerprint
-        for e, old in zip(entries, card.entries, strict=True)
-        if fires(e) and not fires(old)
-    ]
-    ripened = replace(card, entries=_ordered(entries, policy), stale=stale)
-    ripened = replace(
-        ripened,
-        change=_change(card, ripened, bool(revived)),
-        waiting_since=card.waiting_since or now,
-    )
-    if revived:
-        return _fire(ripened, card, revived, (), now, policy)
-    return _close(ripened, card, now, policy)
-
-
-def _is_accounted_for(card: Card) -> bool:
-    """Whether Alertmanager accounts for each firing alert of the card."""
-    return bool(card.acting.silent) and all(
-        is_suppressed(card, entry) for entry in card.entries if fires(entry)
-    )
-
-
-def _unspoken(entry: Entry, heard_at: float) -> Entry:
-    return replace(entry, status="gone", ends_at=heard_at) if fires(entry) else entry
-
-
-def contradiction(before: Card, after: Card) -> tuple[str, str] | None:
-    """The external URLs of two Alertmanagers, if a hold ended between these two states because one
-    kept contradicting the other; else None.
-    """
-    known = {entry.fingerprint: entry for entry in before.entries}
-    for entry in after.entries:
-        old = known.get(entry.fingerprint)
-        if (
-            old
-            and old.held_since is not None
-            and fires(entry)
-            and old.by
-            and old.held_by not in ("", old.by)
-        ):
-            return old.by, old.held_by
-    return None
-
-
-def ripens_at(card: Card, policy: Policy) -> float | None:
-    """When `ripen` next changes something, Unix seconds."""
-    holds = [
-        at
-        for entry in card.entries
-        if (at := entry_ripens_at(entry, policy.late_hold)) is not None
-        and not is_suppressed(card, entry)
-    ]
-    if is_firing(card) and not _is_accounted_for(card):
-        silent_at = card.heard_at + policy.stale_after
-        holds.append(silent_at + STALE_CLOSES_AFTER if card.stale else silent_at)
-    return min(holds, default=None)
 
 
 def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
@@ -234,11 +143,11 @@ def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
         changed = changed or any(entry.absent_since == at for entry in left)
         laid = replace(laid, entries=left)
     if fresh or anew:
-        laid = replace(laid, change=_change(card, laid, grew=True))
-        laid = _fire(laid, card, fresh, anew, at, policy)
+        laid = replace(laid, change=change_of(card, laid, grew=True))
+        laid = fire(laid, card, fresh, anew, at, policy)
     elif changed:
         laid = _go_on(laid) if is_firing(laid) and not is_firing(card) else laid
-        laid = _close(replace(laid, change=_change(card, laid, grew=False)), card, at, policy)
+        laid = close(replace(laid, change=change_of(card, laid, grew=False)), card, at, policy)
     return not changed, laid
 
 
@@ -320,150 +229,8 @@ def _count(card: Card, delivery: Arriving, *, repeated: bool, policy: Policy) ->
         return counted
     newer = bool(card.text) and card.text != now_text
     counted = replace(counted, change="repeated", refreshed=card.refreshed + newer)
-    return _owe(
+    return owe(
         counted,
         OwedReply("repeated", (), delivery.accepted_at),
         wanted=policy.lifecycle.reply_repeated,
     )
-
-
-def _owe(card: Card, owed: OwedReply, *, wanted: bool) -> Card:
-    """The card with one more reply due, if the chat shows the card at all; at most one reply of a
-    kind is owed.
-    """
-    if card.shown is None or not wanted:
-        return card
-    same = [reply for reply in card.owed if reply.kind == owed.kind]
-    about = tuple(
-        dict.fromkeys(fingerprint for reply in (*same, owed) for fingerprint in reply.about)
-    )
-    since = min((reply.since for reply in same), default=owed.since)
-    return replace(
-        card,
-        owed=(*(r for r in card.owed if r.kind != owed.kind), OwedReply(owed.kind, about, since)),
-    )
-
-
-def _fire(
-    card: Card,
-    before: Card,
-    fresh: Sequence[str],
-    anew: Sequence[str],
-    at: float,
-    policy: Policy,
-) -> Card:
-    """The card after the alerts `fresh` began to fire: they join a firing card, or begin a new
-    round of one that had ended. Those in `anew` fired before and began again without an end.
-    """
-    card = replace(card, owed=tuple(reply for reply in card.owed if reply.kind != "resolved"))
-    if not before.entries:
-        return replace(card, closed_at=None)
-    if card.closed_at is not None:
-        return _reopen(
-            card, before, card.closed_at, at - card.closed_at <= policy.lifecycle.reopen_window
-        )
-    if not is_firing(before):
-        again = OwedReply("again", (*fresh, *anew), at)
-        return _owe(replace(card, change="again"), again, wanted=True)
-    if anew:
-        card = _owe(replace(card, change="again"), OwedReply("again", tuple(anew), at), wanted=True)
-    raised, joined = _risen(card, before, fresh, policy.identity_ignores)
-    if raised:
-        card = _owe(card, OwedReply("raised", raised, at), wanted=policy.lifecycle.reply_joined)
-    if joined:
-        card = _owe(card, OwedReply("joined", joined, at), wanted=policy.lifecycle.reply_joined)
-    return card
-
-
-def _risen(
-    card: Card, before: Card, fresh: Sequence[str], ignores: Set[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The alerts that fired with a lower severity before, and those that are news. An alert that
-    fired with a higher severity already is neither.
-    """
-    known: dict[frozenset[tuple[str, str]], int] = {}
-    for entry in before.entries[:DETAILED]:
-        if fires(entry):
-            key = thing(entry.labels, ignores)
-            known[key] = min(rank(entry.severity), known.get(key, rank(entry.severity)))
-    news = set(fresh)
-    raised: list[str] = []
-    joined: list[str] = []
-    for entry in card.entries:
-        if entry.fingerprint not in news:
-            continue
-        had = known.get(thing(entry.labels, ignores))
-        if had is None:
-            joined.append(entry.fingerprint)
-        elif rank(entry.severity) < had:
-            raised.append(entry.fingerprint)
-    return tuple(raised), tuple(joined)
-
-
-def _reopen(card: Card, before: Card, closed_at: float, soon: bool) -> Card:  # noqa: FBT001 - a fact, not a switch
-    """A new round. It replies to the earlier one, and counts with it if it comes soon enough."""
-    began = min((entry.starts_at for entry in before.entries if entry.starts_at), default=closed_at)
-    ended = max((entry.ends_at for entry in before.entries if entry.ends_at), default=closed_at)
-    return replace(
-        card,
-        entries=tuple(
-            entry for entry in card.entries if fires(entry) or entry.held_since is not None
-        ),
-        rounds=(*card.rounds, Round(began, ended))[-_ROUNDS_KEPT:] if soon else (),
-        previous=(card.shown.message if card.shown else card.previous) if soon else None,
-        shown=None,
-        owed=(),
-        change="again",
-        closed_at=None,
-        doubt=False,
-        announced=False,
-        listed=False,
-    )
-
-
-def _close(card: Card, before: Card, at: float, policy: Policy) -> Card:
-    """The card after its last firing alert ended: a closing reply is due, and no other."""
-    if is_firing(card) or not is_firing(before):
-        return card
-    wanted = policy.lifecycle.reply_resolved and policy.send_resolved and status(card) == "resolved"
-    return _owe(replace(card, owed=()), OwedReply("resolved", (), at), wanted=wanted)
-
-
-def _change(before: Card, after: Card, grew: bool) -> Change:  # noqa: FBT001 - a fact, not a switch
-    if before.shown is None and before.closed_at is None:
-        return before.change
-    if not is_firing(after):
-        return "resolved"
-    return "grew" if grew else "shrank"
-
-
-def _ordered(entries: Iterable[Entry], policy: Policy) -> tuple[Entry, ...]:
-    ordered = sorted(entries, key=urgency)
-    if len(ordered) <= DETAILED:
-        return tuple(ordered)
-    judged = (*policy.urgent, *(matcher for rule in policy.mentions for matcher in rule.matchers))
-    names = {"alertname", "severity", *(matcher.name for matcher in judged)}
-    shared = _shared(ordered[:DETAILED]) if len(ordered) <= _SHARING else {}
-    return (*ordered[:DETAILED], *(_brief(entry, names, shared) for entry in ordered[DETAILED:]))
-
-
-def _shared(entries: Sequence[Entry]) -> Labels:
-    return {
-        name: value
-        for name, value in entries[0].labels.items()
-        if all(entry.labels.get(name) == value for entry in entries)
-    }
-
-
-def _brief(entry: Entry, names: Set[str], shared: Labels) -> Entry:
-    """The entry with only the labels that urgency, mentions and a silence of the whole card
-    need.
-    """
-    labels: Labels = {
-        key: value
-        for key, value in entry.labels.items()
-        if key in names or shared.get(key) == value
-    }
-    if not entry.annotations and not entry.generator_url and len(labels) == len(entry.labels):
-        return entry
-    return replace(entry, labels=labels, annotations={}, generator_url="")

@@ -15,8 +15,8 @@ from relay.core.card.card import (
     is_untold,
     mark,
 )
-from relay.core.card.fold import ripens_at
 from relay.core.card.hours import UNRESTRICTED, Hours
+from relay.core.card.ripening import ripens_at
 from relay.core.card.severity import never_rings
 from relay.core.card.step import Edit, MessageRef, Post, Rank, Reply, ReplyKind, Step, Wait
 from relay.core.routing.lane import Policy

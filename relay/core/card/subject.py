@@ -55,7 +55,7 @@ _PLACES = (
     "region", "zone", "availability_zone", "datacenter", "dc", "site", "location", "realm",
     "tenant", "project", "customer", "team", "owner",
 )  # fmt: skip
-_MANNERS = (
+_HOW = (
     "reason", "condition", "status", "state", "phase", "type", "color", "mode", "code", "long",
     "short", "window", "quantile", "le", "endpoint", "metrics_path", "scheme", "fstype",
     "datasource_uid", "ref_id",
@@ -92,7 +92,7 @@ PLACING = frozenset({_KUBE, _THING, _MACHINE, _SERVICE, _PLACE})  # classes of l
 _TIERS = {
     name: (tier, at)
     for tier, names in enumerate(
-        (_KUBERNETES, _THINGS, _MACHINES, _PARTS, _SERVICES, _PLACES, (), _MANNERS)
+        (_KUBERNETES, _THINGS, _MACHINES, _PARTS, _SERVICES, _PLACES, (), _HOW)
     )
     for at, name in enumerate(names)
 }

@@ -1,7 +1,7 @@
-"""What a digest withholds: a chat that takes it without some of its texts, and not with them, gets
-it without them, and is asked again later (docs/adr/0019).
+"""The texts that a digest withholds: if a chat accepts it without some of them, and not with them,
+it gets it without them, and they are tried again later (docs/adr/0019).
 
-Its texts are the alert names, and for each name where its groups are.
+The texts are the alert names, and for each name the places of its groups.
 """
 
 import re
@@ -16,14 +16,14 @@ from relay.core.card.failures import Failures, is_at_fault
 from relay.core.card.lane_state import LaneState
 
 TRIES = 2  # failed calls of a digest, or one without an answer, before one that names nothing
-AGAIN, LONGEST_AGAIN = 300.0, 3600.0  # seconds until what is withheld is tried again: doubling
+AGAIN, LONGEST_AGAIN = 300.0, 3600.0  # seconds until withheld texts are tried again: doubling
 _WORD = re.compile(r"\w+")
-_PLACES = "\0"  # begins the text that stands for where the groups of a name are
+_PLACES = "\0"  # the first character of the text for the places of a name's groups
 
 
 def applied(lines: Sequence[Line], digest: Card, state: LaneState, now: float) -> tuple[Line, ...]:
-    """The lines as the digest's next call tells them. After one that failed, new texts are tried
-    only once the chat took another message, or the digest without them: where nothing gets through,
+    """The lines in the form of the digest's next call. After a failed call new texts are tried only
+    once the chat accepted another message, or the digest without them: if nothing gets through,
     they are not the cause.
     """
     withheld = storm_of(digest).withheld
@@ -44,8 +44,8 @@ def _got_through(failures: Failures | None, state: LaneState) -> bool:
 def _new(
     lines: Sequence[Line], withheld: Withheld, suspected: frozenset[int], now: float
 ) -> list[str]:
-    """The texts to be tried: the names, and after them the places. Last those that hold suspected
-    words, before them those that no message of their own tells.
+    """The texts to try: the names, then the places. Texts with suspected words come last, before
+    them those that no message of their own tells.
     """
     taken = frozenset(withheld.taken)
     refused = frozenset[int]() if withheld.again_at <= now else frozenset(withheld.refused)
@@ -75,16 +75,16 @@ def failed(
     state: LaneState,
     now: float,
 ) -> Withheld | None:
-    """What the digest withholds after a call with these lines failed; `failures` are its own, that
-    call included. Half of the new texts are tried next; one that failed twice by itself, while a
-    call without it passed, is withheld.
+    """The texts that the digest withholds after a call with these lines failed; `failures` are its
+    own, that call included. Half of the new texts are tried next; one that failed twice alone,
+    while a call without it passed, is withheld.
     """
     again = failures.tries >= TRIES or bool(failures.unknown)
     if withheld is None:
         return Withheld() if again or is_at_fault(failures, state) else None
     taken = frozenset(withheld.taken)
     new = [text for text in _texts(lines) if not words_of(text) <= taken]
-    if not new:  # not even what the chat has taken gets through
+    if not new:  # not even the texts that the chat has accepted get through
         known = replace(withheld, taken=(), batch=0) if again and taken else withheld
         return replace(known, passed=False) if taken or withheld.refused else None
     if len(new) > 1:
@@ -106,8 +106,8 @@ def failed(
 def passed(
     withheld: Withheld | None, lines: Sequence[Line], told_of: Sequence[Line]
 ) -> Withheld | None:
-    """What the digest of these lines withholds after the chat took what was `told_of` them. Twice
-    as many texts are tried next, or all places once the names are told.
+    """The texts that the digest of these lines withholds after the chat accepted those in
+    `told_of`. Twice as many texts are tried next, or all places once the names are told.
     """
     if withheld is None or not any(line.left_out for line in lines):
         return None
@@ -128,8 +128,8 @@ def passed(
 
 
 def words_of(text: str) -> frozenset[int]:
-    """Checksums of the words of a text, and of the text as a whole; of what stands for places the
-    latter alone.
+    """Checksums of the words of a text, and of the text as a whole; for the text of places only the
+    latter.
     """
     if not text:
         return frozenset()
@@ -143,7 +143,7 @@ def _details(line: Line) -> tuple[str, str, str]:
 
 
 def _with_words(line: Line) -> list[tuple[str, frozenset[int]]]:
-    """The texts of a line, each with the words that it shows."""
+    """The texts of a line, each with the words in it."""
     shown = frozenset(word for text in _details(line) for word in words_of(text))
     texts = [(line.name, words_of(line.name)), (_PLACES + line.name, shown)]
     return [(text, words) for text, words in texts if words]

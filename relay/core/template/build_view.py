@@ -8,8 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import Labels, thing
+from relay.core.card.brief_entries import DETAILED
 from relay.core.card.card import Card, Entry, status
-from relay.core.card.fold import DETAILED
 from relay.core.card.lane_state import LaneState
 from relay.core.card.severity import rank
 from relay.core.card.step import Reply, Step

@@ -305,7 +305,7 @@ def _moment(reader: Reader, value: object) -> Time:
 
 
 def _safe_html(_value: object) -> NoReturn:
-    raise TypeError("values are escaped by themselves: leave safeHtml out")
+    raise TypeError("values are escaped automatically: leave safeHtml out")
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

@@ -149,7 +149,7 @@ def shown(value: object) -> RichText | str:
         return str(value)
     name = type(value).__name__.lower()
     raise TypeError(
-        f"{name} cannot be printed as it is: name what of it, or write | join(', ') or | toJson"
+        f"{name} cannot be printed as it is: name a part of it, or write | join(', ') or | toJson"
     )
 
 
@@ -311,7 +311,7 @@ def _may_see(kind: type, attribute: str) -> bool:
 
 def _check_numbers(operator: str, left: object, right: object) -> None:
     if not isinstance(left, (int, float)) or not isinstance(right, (int, float)):
-        raise TypeError(f"{operator} is for numbers: put texts together with ~")
+        raise TypeError(f"{operator} is for numbers: join texts with ~")
 
 
 def _bounded(value: Any) -> Any:

@@ -31,17 +31,17 @@ _ADVICE: dict[type[nodes.Node], str] = {
     nodes.Extends: (
         "{% extends %} is not available: blocks that are left out have the built-in default"
     ),
-    nodes.Scope: "{% autoescape %} is not available: values are escaped by themselves",
+    nodes.Scope: "{% autoescape %} is not available: values are escaped automatically",
 }
 _FILTER_ADVICE = {
-    "safe": "values are escaped by themselves; for a style write | bold, | code or link(text, url)",
-    "escape": "values are escaped by themselves: leave it out",
-    "e": "values are escaped by themselves: leave it out",
+    "safe": "values are escaped automatically; for a style write | bold, | code or link(text, url)",
+    "escape": "values are escaped automatically: leave it out",
+    "e": "values are escaped automatically: leave it out",
     "attr": "write alert.name or labels['name']",
-    "format": "put texts together with ~, round numbers with | round(2)",
+    "format": "join texts with ~, round numbers with | round(2)",
     "center": "chats have proportional letters: leave it out",
     "indent": "leave it out",
-    "wordwrap": "chats wrap lines by themselves: leave it out",
+    "wordwrap": "chats wrap lines: leave it out",
 }
 # Go's syntax, in which Alertmanager's own templates are written: a keyword, a variable, or a field,
 # which begins with a capital.
@@ -200,7 +200,7 @@ def _refused(node: nodes.Node) -> Finding | None:
         return Finding(node.lineno, "U+FDD0 and U+FDD1 are not characters: remove them")
     if isinstance(node, (nodes.Mul, nodes.Mod)) and (_textual(node.left) or _textual(node.right)):
         return Finding(
-            node.lineno, f"{node.operator} is for numbers: put texts together with ~", node.operator
+            node.lineno, f"{node.operator} is for numbers: join texts with ~", node.operator
         )
     if isinstance(node, nodes.Call) and _long_range(node):
         return Finding(
@@ -286,7 +286,7 @@ def _misplaced(tree: nodes.Template) -> Iterator[Finding]:
         if all(block is not node for node in top):
             yield Finding(
                 block.lineno,
-                f"block {block.name!r} stands inside something else: blocks stand side by side",
+                f"block {block.name!r} is inside something else: blocks cannot be nested",
                 block.name,
             )
         elif block.name not in BLOCKS:
@@ -328,7 +328,7 @@ def _stray(tree: nodes.Template) -> Iterator[Finding]:
         if data or isinstance(node, (nodes.For, nodes.If, nodes.With)):
             yield Finding(
                 (data[0] if data else node).lineno,
-                "this stands outside of the blocks and would never be sent",
+                "this is outside the blocks and would never be sent",
             )
 
 

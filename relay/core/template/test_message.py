@@ -17,7 +17,7 @@ _MARKS = {
 }
 
 
-def drill_view(policy: Policy, now: float) -> View:
+def view_of_test_message(policy: Policy, now: float) -> View:
     """The sample as if it had begun to fire two minutes before `now`."""
     by = now - _SAMPLE.now
     alerts = tuple(_moved(alert, by) for alert in _SAMPLE.alerts)

@@ -169,7 +169,7 @@ class _Html:
         tag = self._open[-1]
         if name not in {"", tag.name}:
             raise MarkupError(
-                f"</{name}> stands where </{tag.name}> must: close the inner tag first", offset
+                f"expected </{tag.name}>, got </{name}>: close the inner tag first", offset
             )
         self._open.pop()
         self._links -= tag.name == "a"

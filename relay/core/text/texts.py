@@ -265,7 +265,7 @@ CATALOGUE = MappingProxyType(
         ),
         "notice_deaf": Text(
             "the Telegram bot {bot} receives no updates: {why}; {remedy}",
-            "le bot Telegram {bot} n'entend rien : {why} ; {remedy}",
+            "le bot Telegram {bot} ne reçoit aucune mise à jour : {why} ; {remedy}",
         ),
         "runbook": Text("Runbook", "Procédure"),
         "graph": Text("Graph", "Graphe"),

@@ -11,10 +11,10 @@ from relay.core.card.advance import without_replies
 from relay.core.card.card import Card, OwedReply, is_settled, is_untold, rest
 from relay.core.card.digest import DIGEST, QUIET, Line
 from relay.core.card.failures import paused_until
-from relay.core.card.fold import contradiction, ripen
 from relay.core.card.hours import UNRESTRICTED, Hours, hours_at
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.plan import is_urgent, is_urgent_news, plan, rank, rank_of, turns_urgent
+from relay.core.card.ripening import contradiction, ripen
 from relay.core.card.step import Post, Rank, Step, Wait
 from relay.core.card.view import Memory
 from relay.core.event import EndReason

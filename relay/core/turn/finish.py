@@ -131,7 +131,7 @@ def _finish_digest(
 def _withholding(
     card: Card, lines: Sequence[Line], step: Step, attempted: Attempted, state: LaneState
 ) -> Card:
-    """The digest with what is known now of the texts that its chat does not take."""
+    """The digest with what the attempt showed about texts that its chat does not accept."""
     storm = digest.storm_of(card)
     told = digest.joined(lines) if isinstance(step, Reply) else lines
     match attempted.outcome:

@@ -56,7 +56,7 @@ def parse_webhook(text: str) -> Webhook:
     if thread := re.search(r"(?:^|&)thread_id=([0-9]{1,20})(?:&|$)", parts.query):
         raise ValueError(f'remove ?{parts.query} from the end and write thread_id: "{thread[1]}"')
     if parts.query or parts.fragment:
-        raise ValueError("a webhook URL ends after its token: remove what is behind it")
+        raise ValueError("a webhook URL ends after its token: remove what follows it")
     if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(host)):
         raise ValueError("a webhook URL begins with https://")
     if _DISCORD.fullmatch(host):

@@ -61,7 +61,7 @@ ERRORS: tuple[ErrorRow, ...] = (
     ),
     ErrorRow(
         "ChatDown, left",
-        "the person blocked the bot, or the group put it out or is deleted",
+        "the person blocked the bot, or the group removed it or was deleted",
         words=(
             "bot was blocked by the user",
             "user is deactivated",
@@ -72,7 +72,7 @@ ERRORS: tuple[ErrorRow, ...] = (
     ),
     ErrorRow(
         "ChatDown",
-        "the chat will not take messages: the id is wrong, or the bot may not write",
+        "the chat accepts no messages: the id is wrong, or the bot may not write",
         words=(
             "chat not found",
             "chat_write_forbidden",

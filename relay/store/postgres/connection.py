@@ -69,7 +69,7 @@ def parsed(url: str) -> dict[str, str]:
     try:
         told = conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        raise ValueError("it is no postgresql:// address that libpq understands") from error
+        raise ValueError("not a postgresql:// address that libpq can parse") from error
     return _DEFAULTS | {key: str(value) for key, value in told.items() if value is not None}
 
 

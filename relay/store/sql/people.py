@@ -40,7 +40,7 @@ _encode = msgspec.json.encode
 _card = msgspec.json.Decoder(Card).decode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
-_ears = msgspec.json.Decoder(PollState).decode
+_poll_state = msgspec.json.Decoder(PollState).decode
 _bot = msgspec.json.Decoder(BotId).decode
 _entry = msgspec.json.Decoder(ChatEntry).decode
 _invite = msgspec.json.Decoder(Invite).decode
@@ -60,9 +60,9 @@ class SqlPeople:
 
     def poll_state(self, bot: BotId) -> PollState:
         found = self._db.execute("SELECT body FROM bot WHERE key = ?", (_text(bot),)).fetchone()
-        return _ears(found[0]) if found else PollState()
+        return _poll_state(found[0]) if found else PollState()
 
-    def _keep_ears(self, bot: BotId, poll_state: PollState) -> None:
+    def _keep_poll_state(self, bot: BotId, poll_state: PollState) -> None:
         self._db.execute(
             "INSERT INTO bot (key, body) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body ="
             " excluded.body",
@@ -70,7 +70,7 @@ class SqlPeople:
         )
 
     def keep_webhook(self, bot: BotId, address: str) -> None:
-        self._keep_ears(bot, replace(self.poll_state(bot), webhook=address))
+        self._keep_poll_state(bot, replace(self.poll_state(bot), webhook=address))
 
     def known(self, bot: BotId, update: Update) -> ChatContext:
         if isinstance(update, Ignored):
@@ -144,7 +144,9 @@ class SqlPeople:
     def take_update(
         self, bot: BotId, update_id: int, effects: UpdateEffects, now: float
     ) -> tuple[LaneKey, ...]:
-        self._keep_ears(bot, replace(self.poll_state(bot), next_update=update_id + 1, heard_at=now))
+        self._keep_poll_state(
+            bot, replace(self.poll_state(bot), next_update=update_id + 1, heard_at=now)
+        )
         woken: list[LaneKey] = []
         if effects.moved:
             woken += self._move(bot, *effects.moved)
@@ -319,8 +321,8 @@ class SqlPeople:
             restored += kept and known is None
         return restored
 
-    def restore_ears(self, bot: BotId, found: PollState) -> None:
-        self._keep_ears(bot, further(self.poll_state(bot), found))
+    def restore_poll_state(self, bot: BotId, found: PollState) -> None:
+        self._keep_poll_state(bot, further(self.poll_state(bot), found))
 
     def bot_replies(self) -> tuple[Outgoing, ...]:
         rows = self._db.execute("SELECT id, bot, body FROM saying ORDER BY id")

@@ -144,9 +144,7 @@ def page(db: Database, query: Query) -> Page | Refused:
     state, _, last = query.after.partition(":")
     start = find(db, last) if query.after else None
     if query.after and (start is None or state not in LISTS):
-        return Refused(
-            f"nothing is known of the place {query.after}: list from the beginning, without --after"
-        )
+        return Refused(f"unknown position {query.after}: list from the start, without --after")
     states: tuple[QueueState, ...] = (query.state,) if query.state else ("pending", "dead")
     if state == "dead":
         states = ("dead",)
@@ -248,7 +246,7 @@ def waits_for(state: LaneState, failures: Failures | None = None) -> str:
         never = (
             ""
             if state.down.probe_at is not None
-            else " (no call is made any more: retry it once that is mended)"
+            else " (no more calls are made: retry it once that is fixed)"
         )
         return f"the chat is down: {state.down.why}{never}"
     cause = f": {state.trouble_why}" if state.trouble_why else ""
@@ -312,9 +310,7 @@ def _not_to_retry(db: Database, row: Row, card: Card | None) -> str:
         return f"{row.id} needs no retry: the chat shows its group as it is now"
     later = _later(db, row)
     return (
-        f"{row.id} is out of date: {later} tells the same chat of the same group, and is newer"
-        if later
-        else ""
+        f"{row.id} is out of date: {later} is newer, for the same chat and group" if later else ""
     )
 
 

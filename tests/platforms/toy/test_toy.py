@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from pytest_aiohttp import AiohttpServer
 
 from relay.app import App, Options
 from relay.config.schema import file_model
@@ -26,8 +26,8 @@ def rooms() -> list[dict[str, object]]:
 
 
 @pytest.fixture
-async def service(rooms: list[dict[str, object]]) -> TestServer:
-    """The service: two calls, one key."""
+async def url(rooms: list[dict[str, object]], aiohttp_server: AiohttpServer) -> str:
+    """The address of the service: two calls, one key."""
 
     async def post(request: web.Request) -> web.Response:
         rooms.append(await request.json())
@@ -39,7 +39,8 @@ async def service(rooms: list[dict[str, object]]) -> TestServer:
 
     app = web.Application()
     app.add_routes([web.post("/key/messages", post), web.patch("/key/messages/{id}", edit)])
-    return TestServer(app)
+    server = await aiohttp_server(app)
+    return str(server.make_url("")).rstrip("/")
 
 
 def furnish(folder: Path, url: str) -> Path:
@@ -57,20 +58,18 @@ def furnish(folder: Path, url: str) -> Path:
 
 @pytest.mark.medium
 async def test_an_alert_is_delivered_and_resolved_in_a_room_of_a_third_platform(
-    service: TestServer, rooms: list[dict[str, object]], tmp_path: Path
+    url: str, rooms: list[dict[str, object]], tmp_path: Path
 ) -> None:
-    async with service:
-        config = furnish(tmp_path, str(service.make_url("")).rstrip("/"))
-        app = App(Options(config, tmp_path / "data", port=0), platforms=ALL)
-        address = await app.start()
-        try:
-            for status in ("firing", "resolved"):
-                alert = {"labels": {"alertname": "DiskFull"}, "startsAt": "2026-11-22T10:00:00Z"}
-                body = {"alerts": [{"status": status, **alert}], "groupKey": "g"}
-                assert (await fetch("POST", f"http://{address}/alerts", body))[0] == 200
-                await until(f"the room shows {status}", partial(shows, rooms, status))
-        finally:
-            await app.stop()
+    app = App(Options(furnish(tmp_path, url), tmp_path / "data", port=0), platforms=ALL)
+    address = await app.start()
+    try:
+        for status in ("firing", "resolved"):
+            alert = {"labels": {"alertname": "DiskFull"}, "startsAt": "2026-11-22T10:00:00Z"}
+            body = {"alerts": [{"status": status, **alert}], "groupKey": "g"}
+            assert (await fetch("POST", f"http://{address}/alerts", body))[0] == 200
+            await until(f"the room shows {status}", partial(shows, rooms, status))
+    finally:
+        await app.stop()
     assert {said["room"] for said in rooms} == {"on-call"}
 
 
