@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.sandbox.faults import FaultKind
+from relay.sandbox.faults import FaultKind, PlatformName
 from relay.sandbox.server import Sandbox
 from tests.acceptance.processes import free_port, payload, processes, start_relay, until
 from tests.acceptance.test_kill import (
@@ -30,6 +30,7 @@ from tests.acceptance.test_kill import (
 SECONDS = float(os.environ.get("RELAY_FAULT_SECONDS", "40"))
 CALL = 15.0  # seconds after which a call that hangs is given up
 SLOW: FaultKind = "hang"
+PLATFORMS: tuple[PlatformName, ...] = ("telegram", "discord")
 log = logging.getLogger(__name__)
 # None of them lets the platform take the message: what stands twice came of a kill.
 OFTEN: tuple[tuple[FaultKind, int], ...] = (("blocked", 5), ("502", 7), ("cut before", 11))
@@ -47,11 +48,11 @@ async def test_nothing_acknowledged_is_lost_over_many_kills_while_calls_and_mess
         config, port, chance = set_up_chats(sandbox, tmp_path), free_port(), random.Random(24)
         for number in range(0, 100, 3):
             kind = chance.choice(OFTEN)[0]
-            for platform in ("telegram", "discord"):
+            for platform in PLATFORMS:
                 sandbox.faults.add(platform, "*", kind, text=f"Kill{number:05}", count=2)
         for kind, every in OFTEN:
-            for platform in ("telegram", "discord"):
-                sandbox.faults.add(platform, "*", kind, every=every)  # type: ignore[arg-type]
+            for platform in PLATFORMS:
+                sandbox.faults.add(platform, "*", kind, every=every)
         load = Load([f"http://127.0.0.1:{port}/alerts"])
         loaders = [asyncio.create_task(load.post(chance)) for _ in range(LOADERS)]
         kills = await kill_often(running, config, port, chance)
@@ -77,14 +78,14 @@ async def test_an_outage_with_a_kill_loses_nothing_while_calls_and_messages_fail
     """
     async with processes(tmp_path) as running:
         config, port = set_up_chats(sandbox, tmp_path), free_port()
-        for platform in ("telegram", "discord"):
+        for platform in PLATFORMS:
             for number in range(0, 200, 9):
                 sandbox.faults.add(platform, "*", "blocked", text=f"Gone{number:03}", count=3)
             for kind, every in OFTEN:
-                sandbox.faults.add(platform, "*", kind, every=every)  # type: ignore[arg-type]
+                sandbox.faults.add(platform, "*", kind, every=every)
         relay = await start_relay(running, config, port)
         now = time.time()
-        for platform in ("telegram", "discord"):
+        for platform in PLATFORMS:
             sandbox.faults.add(platform, "*", "cut before", since=now, until=now + 4)
         acknowledged: list[tuple[str, str]] = []
         for number in range(200):
@@ -120,7 +121,7 @@ async def test_a_critical_waits_for_one_call_of_another_card_at_most_and_for_no_
     async with processes(tmp_path) as running:
         config, chance = set_up_chats(sandbox, tmp_path), random.Random(7)
         for kind in (*QUICK, SLOW):
-            for platform in ("telegram", "discord"):
+            for platform in PLATFORMS:
                 sandbox.faults.add(platform, "*", kind, text=f"Bad {kind}")
         sandbox.faults.add("telegram", str(OTHER), "hang")
         relay = await start_relay(running, config)
