@@ -31,6 +31,7 @@ VERBS = (
     ("status", "relay.cli.status", "show the relay, its sources, chats and open cards"),
     ("cards", "relay.cli.cards", "list open cards, or close one by hand"),
     ("backup", "relay.cli.backup", "copy the storage, also of a running relay"),
+    ("storage", "relay.cli.storage", "copy the storage from SQLite to PostgreSQL, and back"),
     ("import", "relay.cli.import_", "make a relay configuration from an alertmanager.yml"),
     (
         "setup",

@@ -56,7 +56,7 @@ from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.settings.loaded import LOAD_SECONDS, loaded, of_web_config, too_slow, why_refused
 from relay.store.data_dir import CannotStart, DataDir
-from relay.store.history import RelayStatus
+from relay.store.history import Durability, RelayStatus
 from relay.store.leases import Leases, SoleOwner
 from relay.store.moving import move_cards
 from relay.store.protocol import NewerSchema, Store, StoreError
@@ -84,6 +84,7 @@ class Options(Struct, frozen=True):
     storage_url: str = ""
     lease: float = 15.0
     spool: Path | None = None
+    require_remote: bool = False
     host: str = "127.0.0.1"
     port: int = 9087
     web_config_file: Path | None = None
@@ -188,7 +189,7 @@ class App:
     def _build_operation(self) -> None:
         store, writer, lanes = self._store, self._writer, self._lanes
         clock, emit, config = self._clock, self._emit, self.config
-        durability = self._shared.store.durability if self._shared else str
+        durability = self._shared.store.durability if self._shared else Durability
         self._scrapes = Scrapes(
             self._metrics, store, Paced(writer), config, self._replica_status, durability
         )
@@ -568,6 +569,7 @@ class App:
                 self._emit_threadsafe,
                 self._shared_clock.tell,
                 self.options.lease,
+                require_remote=self.options.require_remote,
             )
         except (NewerSchema, StoreError, ValueError) as error:
             raise CannotStart(f"PostgreSQL: {error}") from error

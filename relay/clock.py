@@ -36,6 +36,8 @@ class SharedClock:
         Readings that took longer than twice the shortest one do not count.
         """
         took = after - before
+        if self._shortest == math.inf:  # what our own clock said before counts for nothing
+            self._last = 0.0
         if took <= 2 * self._shortest:
             self._base = now - (before + after) / 2
             self._shortest = min(self._shortest, took)

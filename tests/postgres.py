@@ -42,7 +42,8 @@ def programs() -> Path:
 class Cluster:
     """A PostgreSQL server of its own, in a folder of its own, on a socket there."""
 
-    def __init__(self, settings: Sequence[str] = ()) -> None:
+    def __init__(self, settings: Sequence[str] = (), primary: "Cluster | None" = None) -> None:
+        """`primary`: it begins as a copy of that one, which goes on following it."""
         self.folder = Path(tempfile.mkdtemp(prefix="relay-pg-"))
         self._bin = programs()
         self._settings = settings
@@ -50,9 +51,11 @@ class Cluster:
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
-        told = ["-U", "relay", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        told = ["initdb", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        if primary:
+            told = ["pg_basebackup", "-h", str(primary.folder), "-R", "-c", "fast", "--no-sync"]
         subprocess.run(
-            [self._bin / "initdb", "-D", self.data, *told],
+            [self._bin / told[0], "-U", "relay", "-D", self.data, *told[1:]],
             check=True,
             capture_output=True,
             user=self._user,
@@ -93,6 +96,22 @@ class Cluster:
             self.process.wait(timeout=60)
             self.process = None
 
+    def kill(self) -> None:
+        """All its processes end at once, as on a machine that is gone."""
+        if self.process:
+            task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            self.process.send_signal(signal.SIGSTOP)  # it begins no other
+            for pid in map(int, task.read_text(encoding="ascii").split()):
+                os.kill(pid, signal.SIGKILL)
+            self.process.kill()
+            self.process.wait(timeout=60)
+            self.process = None
+
+    def promote(self) -> None:
+        """A standby becomes a primary. Returns when it takes what is written."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute("SELECT pg_promote(wait => true)")
+
     def remove(self) -> None:
         """Ends it, and its folder."""
         self.stop(signal.SIGQUIT)
@@ -100,9 +119,12 @@ class Cluster:
 
 
 @contextmanager
-def cluster(settings: Sequence[str] = ("fsync=off", "full_page_writes=off")) -> Iterator[Cluster]:
-    """A server that runs."""
-    made = Cluster(settings)
+def cluster(
+    settings: Sequence[str] = ("fsync=off", "full_page_writes=off"),
+    primary: Cluster | None = None,
+) -> Iterator[Cluster]:
+    """A server that runs; with a `primary` its standby."""
+    made = Cluster(settings, primary)
     try:
         made.start()
         yield made
@@ -158,3 +180,56 @@ def databases() -> Iterator[Databases]:
 
 def _with_database(url: str, database: str) -> str:
     return make_conninfo(url, dbname=database)
+
+
+@contextmanager
+def pooler(server: Cluster) -> Iterator[Path]:
+    """A PgBouncer before the server, which gives each transaction any of a few connections; the
+    folder of its socket.
+    """
+    program = shutil.which("pgbouncer")
+    if program is None:
+        absent("no PgBouncer is installed: apt-get install -y pgbouncer")
+    folder = Path(tempfile.mkdtemp(prefix="relay-bouncer-"))
+    (folder / "users").write_text('"relay" ""\n')
+    (folder / "ini").write_text(f"""
+[databases]
+* = host={server.folder}
+[pgbouncer]
+listen_addr =
+unix_socket_dir = {folder}
+listen_port = 5432
+auth_type = trust
+auth_file = {folder}/users
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 500
+query_wait_timeout = 5
+""")
+    user = "nobody" if os.geteuid() == 0 else None
+    if user:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, pwd.getpwnam(user).pw_uid, -1)
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [program, folder / "ini"], stdout=log, stderr=log, user=user, cwd="/"
+        )
+    try:
+        for _ in range(200):
+            if (folder / ".s.PGSQL.5432").exists():
+                break
+            assert process.poll() is None, (folder / "log").read_text()
+            time.sleep(0.05)
+        yield folder
+    finally:
+        process.kill()
+        process.wait(timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def pooled() -> Iterator[Callable[[], str]]:
+    """Makes databases behind a PgBouncer."""
+    with cluster() as server, pooler(server) as folder:
+        made = Databases(server.url)
+        yield lambda: made.fresh().replace(str(server.folder), str(folder))

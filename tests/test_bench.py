@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench import budget, compose, console, events, parse, peers, running
+from bench import budget, compose, console, events, parse, peers, replicas, running
 
 _RATIO = re.compile(r"= [0-9.]+ x")
 
@@ -33,6 +33,17 @@ async def test_each_page_of_the_console_comes_in_time_beside_what_is_kept(
     _first, *pages, live = capsys.readouterr().out.splitlines()
     assert len(pages) == len(console.PAGES)
     assert all(_RATIO.search(line) for line in (*pages, live))
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+async def test_replicas_are_measured_beside_sqlite(capsys: pytest.CaptureFixture[str]) -> None:
+    await replicas.main(8, [2], [0.0, 1.0])
+    sqlite, near, far = capsys.readouterr().out.splitlines()
+    assert sqlite.startswith("SQLite")
+    assert "round trips" not in near
+    assert "round trips" in far
+    assert all(_RATIO.search(line) for line in (sqlite, near, far))
 
 
 def test_composing_is_measured_on_each_platform(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,10 +3,11 @@ in-process, no sleeping.
 """
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -29,7 +30,7 @@ from relay.sandbox.discord import Discord
 from relay.sandbox.faults import Faults
 from relay.sandbox.reply import Reply
 from relay.sandbox.telegram import Telegram
-from relay.store.protocol import NewPayload, Store
+from relay.store.protocol import Lease, NewPayload, Store
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Transactions
 from tests.build import POLICY, T0, target
@@ -57,6 +58,15 @@ def templates() -> template.Templates:
 
 
 TEMPLATES = templates()
+_make: list[Callable[[], Store]] = [lambda: SqliteStore(":memory:")]
+
+
+@contextmanager
+def stores(make: Callable[[], Store]) -> Iterator[None]:
+    """Meanwhile new worlds have such stores."""
+    _make.append(make)
+    yield
+    _make.pop()
 
 
 def telegram_target(lane: LaneKey = GROUP_CHAT, policy: Policy = POLICY) -> Target:
@@ -85,11 +95,10 @@ class AtOnce:
         return self._batch(job, durable=False)
 
     def _batch(self, job: Callable[[], T], *, durable: bool) -> T:
-        results: list[T] = []
-        (outcome,) = self._store.batch([lambda: results.append(job())], durable=durable)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return results[-1]
+        (result,) = self._store.batch([job], durable=durable)
+        if isinstance(result, Exception):
+            raise result
+        return cast("T", result)
 
 
 class World:
@@ -119,8 +128,9 @@ class World:
         self.now = T0
         self.events: list[Event] = []
         self.wakes: dict[LaneKey, float] = {}
+        self.leases: dict[LaneKey, Lease] = {}
         self.dying = False
-        self.store = store or SqliteStore(":memory:")
+        self.store = store or _make[-1]()
         weakref.finalize(self, self.store.close)
         self.config = CurrentConfig(
             ActiveConfig(
@@ -170,8 +180,10 @@ class World:
             reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.body
         )
 
-    async def post(self, told: Notification) -> None:
-        """Alertmanager posts a notification; when this returns it was answered with 200."""
+    async def post(self, told: Notification, *, is_kept: bool = False) -> None:
+        """Alertmanager posts a notification; when this returns it was answered with 200. `is_kept`:
+        it need not be read again from the store.
+        """
         routed = deliveries(self.routing, told)
         last = told.part == told.parts - 1
         new_payload = NewPayload(
@@ -181,6 +193,7 @@ class World:
             routed.deliveries,
             last,
             discarded=routed.discarded,
+            notification=told if is_kept else None,
         )
         kept = await self.commit(partial(self.store.accept, [new_payload]))
         for lane in kept.lanes:
@@ -192,10 +205,12 @@ class World:
             await self.post(notification)
 
     async def turn(self, lane: LaneKey) -> Next:
-        """A turn of the lane by whoever takes it."""
-        lease = await self.commit(partial(self.store.take, lane))
-        assert lease is not None
-        return await self.pipeline.turn(lease)
+        """A turn of the lane, which is this process's from its first one on."""
+        if lane not in self.leases:
+            lease = await self.commit(partial(self.store.take, lane))
+            assert lease is not None
+            self.leases[lane] = lease
+        return await self.pipeline.turn(self.leases[lane])
 
     async def run(self, until: float) -> None:
         """Lets time pass to `until` seconds after the beginning, giving lanes their turns when they
@@ -230,7 +245,7 @@ class World:
 
     async def restart(self) -> None:
         """What a new process does first: see what the clock is, and ask for the wakes."""
-        self.wakes, self.dying = {}, False
+        self.wakes, self.leases, self.dying = {}, {}, False
         self.pipeline = self._begun()
         await self.commit(partial(self.store.move_times_back, self.now))
         for lane, at in await self.commit(self.store.wakes):

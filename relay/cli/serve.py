@@ -114,6 +114,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="on PostgreSQL: directory on a local disk in which payloads wait while the database is"
         " away (default: none, they are answered with 503)",
     )
+    add(
+        "--storage.require",
+        dest="require",
+        choices=("local", "remote"),
+        default="local",
+        help="on PostgreSQL: where a payload must be stored before it is answered with 200; remote:"
+        " on a synchronous standby too, or the answer is 503 (default: local)",
+    )
     add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
     add("--log.format", dest="form", choices=("logfmt", "json"), default="logfmt")
     parser.set_defaults(run=run)
@@ -147,6 +155,12 @@ def run(options: argparse.Namespace) -> int:
             " on the local disk already"
         )
         return CANNOT
+    if options.require == "remote" and (options.spool or not url):
+        complain(
+            "--storage.require=remote is for PostgreSQL (--storage.url-file) without a spool:"
+            " what is spooled is on one disk"
+        )
+        return CANNOT
     external = urlsplit(options.external)
     if options.external and not (external.scheme in ("http", "https") and external.hostname):
         complain(
@@ -159,6 +173,7 @@ def run(options: argparse.Namespace) -> int:
         storage_url=url,
         lease=options.lease,
         spool=options.spool,
+        require_remote=options.require == "remote",
         host=host.strip("[]"),
         port=int(port),
         web_config_file=options.web,

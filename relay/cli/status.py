@@ -9,7 +9,7 @@ from relay.cli.asking import answered
 from relay.cli.base import GOOD, output_option, say, say_json, storage_option
 from relay.cli.paths import spell
 from relay.cli.printing import age, safe, table, time_of
-from relay.store.history import AskStatus, ChatStatus, Status
+from relay.store.history import AskStatus, ChatStatus, Durability, Status
 
 _CHATS = ("CHAT", "STATE", "PENDING", "OLDEST", "LAST MESSAGE", "NEXT CALL", "WAITS FOR")
 
@@ -51,11 +51,19 @@ def _lines(status: Status, now: float) -> list[str]:
         "Sources": ", ".join(heard) or "none has posted yet",
         **({"Heartbeats": ", ".join(beats)} if beats else {}),
         "Open cards": ", ".join(cards) or "none",
+        **({"Commits": _commits(storage.durability)} if storage.durability.level else {}),
     }
     lines = [f"{name:<14} {safe(value)}" for name, value in head.items()]
     if not storage.chats:
         return [*lines, "Chats          none got a message yet"]
     return [*lines, "", table(_CHATS, [_chat(chat, now) for chat in storage.chats])]
+
+
+def _commits(told: Durability) -> str:
+    """What a failover of the database can lose."""
+    where = "on a synchronous standby too" if told.level == "remote" else "on one machine"
+    lag = "" if told.lag is None else f", the nearest standby is {told.lag} bytes behind"
+    return where + lag
 
 
 def _chat(chat: ChatStatus, now: float) -> tuple[str, ...]:

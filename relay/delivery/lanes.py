@@ -42,6 +42,7 @@ class Lanes:
         self._bells: dict[LaneKey, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._owned: dict[LaneKey, asyncio.Lock] = {}
+        self._left: dict[LaneKey, float] = {}  # lanes that are for others, Unix seconds
         self._stopping = asyncio.Event()
         self._going = asyncio.Event()
         self._going.set()
@@ -52,11 +53,19 @@ class Lanes:
             bell = self._bells.get(lane)
             if bell is not None:
                 bell.set()
-            elif not self._stopping.is_set():
+            elif not (self._stopping.is_set() or self._is_left(lane)):
                 self._bells[lane] = asyncio.Event()
                 task = asyncio.create_task(self._run(lane, self._bells[lane]))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    def _is_left(self, lane: LaneKey) -> bool:
+        """The lane is for another process now."""
+        until = self._left.get(lane, 0.0)
+        if until <= self._clock():
+            self._left.pop(lane, None)
+            return False
+        return True
 
     def own(self, lane: LaneKey) -> asyncio.Lock:
         """While this is held the lane has no turn, so that the holder may change the rows that
@@ -104,6 +113,10 @@ class Lanes:
                 due = await self._guarded(lease)
                 ended = loop.time()
                 self.wake(due.wake)
+                if due.leaves:
+                    self._left[lane] = due.until or 0.0
+                    due = Next(self._clock())  # it has work for others
+                    return
                 if due.until is None and not bell.is_set():
                     return
                 if due.until is not None and (left := due.until - self._clock()) > 0:

@@ -54,11 +54,13 @@ SETTLE_AGAIN = 1.0  # seconds between attempts to store what a platform has done
 
 class Next(Struct, frozen=True):
     """When a lane's next turn is due: at a moment (one that is past means at once), or None if
-    nothing is to come. `wake` are other lanes that got work in this turn.
+    nothing is to come. `wake` are other lanes that got work in this turn. `leaves`: until then the
+    lane is for a process with a newer configuration.
     """
 
     until: float | None
     wake: tuple[LaneKey, ...] = ()
+    leaves: bool = False
 
 
 class _Result(Struct, frozen=True):
@@ -142,7 +144,8 @@ class Pipeline:
             until = await self._guarded(lease, turn.next, turn.situation, config)
             until = until if turn.hand_over_at is None else min(until, turn.hand_over_at)
             return Next(until, turn.woken)
-        return Next(None if isinstance(turn.next, Send) else turn.next.until, turn.woken)
+        due = None if isinstance(turn.next, Send) else turn.next.until
+        return Next(due, turn.woken, turn.leaves)
 
     def _kept(self, lease: Lease) -> _Result | None:
         """The result of the last call, unless another process has had the lane since."""

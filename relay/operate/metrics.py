@@ -47,6 +47,7 @@ from relay.core.event import (
     TemplateFailed,
 )
 from relay.core.routing.lane import Platform
+from relay.store.history import Durability
 
 _PREFIX = "alert_relay"
 _CODES = (200, 400, 401, 403, 404, 405, 413, 415, 503)
@@ -58,14 +59,14 @@ Chat = tuple[Platform, str]
 
 class ReplicaStatus(Struct, frozen=True):
     """The state of one of several processes on a PostgreSQL: how many lanes it holds, how often it
-    lost one, whether it reaches the database, how safe a commit is (empty: unknown, or another
-    process reports it), and how many payloads wait in its spool (None: it has none).
+    lost one, whether it reaches the database, how safe a commit is (without a level: unknown, or
+    another process reports it), and how many payloads wait in its spool (None: it has none).
     """
 
     leases: int
     leases_lost: int
     is_reached: bool
-    durability: str = ""
+    durability: Durability = Durability()
     spooled: int | None = None
 
 
@@ -329,15 +330,21 @@ def _replica(told: ReplicaStatus | None) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         f"{_PREFIX}_storage_up", "Whether this replica reaches the PostgreSQL (1).", told.is_reached
     )
-    if told.durability:
+    if told.durability.level:
         durability = GaugeMetricFamily(
             f"{_PREFIX}_store_durability",
             "Where a commit is when it is answered: on one machine (local) or on a synchronous "
             "standby too (remote); always 1.",
             labels=("level",),
         )
-        durability.add_metric((told.durability,), 1)
+        durability.add_metric((told.durability.level,), 1)
         yield durability
+    if told.durability.lag is not None:
+        yield GaugeMetricFamily(
+            f"{_PREFIX}_store_replication_lag_bytes",
+            "Bytes of PostgreSQL's log that its nearest standby has not stored yet.",
+            told.durability.lag,
+        )
     if told.spooled is not None:
         yield GaugeMetricFamily(
             f"{_PREFIX}_spool_payloads", "Payloads that wait in the spool.", told.spooled

@@ -10,7 +10,10 @@ from relay.core.active_config import Refusing
 from relay.core.balance import BalanceRow
 from relay.operate.metrics import Metrics, ReplicaStatus
 from relay.operate.paced import Paced
+from relay.store.history import Durability
 from relay.store.protocol import Store, StoreError
+
+_Contents = tuple[tuple[BalanceRow, ...], tuple[Refusing, ...], dict[str, float], Durability]
 
 
 class Scrapes:
@@ -25,13 +28,12 @@ class Scrapes:
         reads: Paced,
         config: CurrentConfig,
         replica: Callable[[], ReplicaStatus | None] = lambda: None,
-        durability: Callable[[], str] = str,
+        durability: Callable[[], Durability] = Durability,
     ) -> None:
         """`durability` asks the storage how safe a commit is."""
         self._replica = replica
         self._durability = durability
-        self._last: tuple[tuple[BalanceRow, ...], tuple[Refusing, ...], dict[str, float], str]
-        self._last = ((), (), {}, "")
+        self._last: _Contents = ((), (), {}, Durability())
         self._has_read = False
         self._metrics = metrics
         self._store = store
@@ -63,9 +65,7 @@ class Scrapes:
         told = replace(replica, durability=durability) if replica else None
         return self._metrics.render(balance, refusing, heard, told)
 
-    async def _read(
-        self,
-    ) -> tuple[tuple[BalanceRow, ...], tuple[Refusing, ...], dict[str, float], str]:
+    async def _read(self) -> _Contents:
         balance, down, durability = await self._reads.run(
             lambda: (self._store.balance(), self._store.down(), self._durability())
         )

@@ -130,6 +130,16 @@ class Minute(NamedTuple):
     backlog: int
 
 
+class Durability(Struct, frozen=True):
+    """How safe a commit is on a PostgreSQL when it is answered: `level` is `remote` (on a
+    synchronous standby too) or `local`, empty where there is no PostgreSQL. `lag` is how many bytes
+    of its log the nearest standby has not stored yet, None if that is not known.
+    """
+
+    level: str = ""
+    lag: int | None = None
+
+
 class StorageStatus(Struct, frozen=True, tag="storage_status"):
     """The storage in numbers: `open_cards` by severity of the worst alert that fires on them."""
 
@@ -138,6 +148,7 @@ class StorageStatus(Struct, frozen=True, tag="storage_status"):
     heartbeats: tuple[tuple[str, float], ...]
     chats: tuple[ChatStatus, ...]
     open_cards: tuple[tuple[str, int], ...]
+    durability: Durability = Durability()
 
 
 class RelayStatus(Struct, frozen=True):

@@ -78,7 +78,8 @@ class Turn(Struct, frozen=True):
     time because of them; `left` are the subscriptions of a chat that left for good, `subscriptions`
     those that remain. `absent` are sources some of whose alerts are no longer listed, so that their
     Alertmanagers can be asked. `hand_over_at`: when deliveries that waited too long go to a
-    fallback, whatever the result of the call.
+    fallback, whatever the result of the call. `leaves`: the lane is for a process with a newer
+    configuration.
     """
 
     next: Send | Wait
@@ -91,6 +92,7 @@ class Turn(Struct, frozen=True):
     subscriptions: tuple[Subscription, ...] = ()
     hand_over_at: float | None = None
     absent: tuple[str, ...] = ()
+    leaves: bool = False
 
 
 class Refused(Struct, frozen=True):
@@ -129,14 +131,14 @@ def take_turn(
     claim = store.claim(lease, now, PAGE, before)
     turn.wake(claim.woken)
     if turn.is_out_of_date(claim):
-        return turn.done(Wait(now + LEFT_ALONE))
+        return turn.left()
     if claim.page or claim.more:
         size = turn.fold(claim)
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
         claim = store.claim(lease, now, 0, before)
         if turn.is_out_of_date(claim):
-            return turn.done(Wait(now + LEFT_ALONE))
+            return turn.left()
     urgent = bool(claim.cards) and claim.rank == Rank.URGENT
     targets, called_at = config.targets(lane), claim.called_at
     paused = pause(claim.state, targets, now, urgent=urgent, called_at=called_at)
@@ -152,7 +154,7 @@ def take_turn(
             return turn.done(*sent)
         claim = store.claim(lease, now, 0, before)
         if turn.is_out_of_date(claim):
-            return turn.done(Wait(now + LEFT_ALONE))
+            return turn.left()
     return turn.done(Wait(now))
 
 
@@ -227,6 +229,10 @@ class _Turn:
             hand_over_at=hand_over_at,
             absent=tuple(dict.fromkeys(self._absent)),
         )
+
+    def left(self) -> Turn:
+        """What was done so far; the lane is left to those who know better."""
+        return replace(self.done(Wait(self._now + LEFT_ALONE)), leaves=True)
 
     def is_out_of_date(self, claim: Claim) -> bool:
         """Whether another process knows better: a newer configuration than ours routed the claimed

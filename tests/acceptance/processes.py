@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -180,14 +180,30 @@ async def fetch(verb: str, url: str, json: object = None) -> tuple[int, str]:
         return response.status, await response.text()
 
 
+def in_folder(folder: Path) -> tuple[str, ...]:
+    """The options of a relay whose storage is `data` in the folder of the processes."""
+    return (f"--storage.path={folder / 'data'}",)
+
+
+_storage: list[Callable[[Path], tuple[str, ...]]] = [in_folder]
+
+
+@contextmanager
+def storages(options: Callable[[Path], tuple[str, ...]]) -> Iterator[None]:
+    """Meanwhile relays are started with these options for their storage."""
+    _storage.append(options)
+    yield
+    _storage.pop()
+
+
 async def launch_relay(running: Processes, config: Path, port: int = 0) -> Process:
-    """Starts a relay and waits for nothing. Its storage is `data` in the folder of the
+    """Starts a relay and waits for nothing. Its storage is the one of the folder of the
     processes.
     """
     canary.learn(config)
     return await running.start(
         "relay", sys.executable, "-P", "-m", "relay", "serve",
-        f"--config.file={config}", f"--storage.path={running.folder / 'data'}",
+        f"--config.file={config}", *_storage[-1](running.folder),
         f"--web.listen-address=127.0.0.1:{port}", "--web.external-url=https://example.org/relay/",
     )  # fmt: skip
 

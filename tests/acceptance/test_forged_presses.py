@@ -30,7 +30,7 @@ from relay.core.routing.matcher import Matcher
 from relay.core.secret import Secret
 from relay.platforms.discord.interactions import interaction
 from relay.platforms.telegram.updates import update
-from relay.store.sqlite.store import SqliteStore
+from relay.store.sql.store import SqlStore
 from tests.build import POLICY, T0, alert, notification
 from tests.world import (
     API,
@@ -95,7 +95,7 @@ class Chats(World):
     @property
     def state(self) -> object:
         """All that a press may change, but for the record of presses."""
-        assert isinstance(self.store, SqliteStore)
+        assert isinstance(self.store, SqlStore)
         known = self.store.acting.known("", ["a", "b", "c"])
         asked = self.store.acting.silencings_due("", T0 * 3)
         return msgspec.to_builtins((known, asked))

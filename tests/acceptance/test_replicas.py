@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from relay.sandbox.server import Sandbox
 from tests import canary
 from tests.acceptance.processes import Processes, Relay, listens, payload, processes, until
 from tests.acceptance.test_kill import CHANNEL, ONE, OTHER, set_up_chats
-from tests.postgres import Databases, databases
+from tests.postgres import Databases, databases, pooled
 
 pytestmark = pytest.mark.postgres
 TTL = 3.0
@@ -33,7 +34,12 @@ async def running(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Processes]:
 
 
 async def replica(
-    running: Processes, config: Path, url: str, ttl: float = TTL, spool: Path | None = None
+    running: Processes,
+    config: Path,
+    url: str,
+    ttl: float = TTL,
+    spool: Path | None = None,
+    options: Sequence[str] = (),
 ) -> Relay:
     """One more relay on that database."""
     canary.learn(config)
@@ -43,6 +49,7 @@ async def replica(
         "relay", sys.executable, "-P", "-m", "relay", "serve", f"--config.file={config}",
         f"--storage.url-file={named}", f"--storage.lease={ttl:g}s",
         "--web.listen-address=127.0.0.1:0", *([f"--storage.spool={spool}"] if spool else []),
+        *options,
     )  # fmt: skip
     await until("the relay listens", lambda: listens(process) or not process.runs)
     assert listens(process), process.output
@@ -77,10 +84,17 @@ def untold(sandbox: Sandbox, numbers: Iterable[int]) -> list[int]:
     return [number for number in numbers if f"Alert{number:03}" not in text]
 
 
+@pytest.mark.parametrize("way", ["direct", "through PgBouncer"])
 async def test_each_alert_is_told_once_whichever_replica_accepts_it(
-    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+    way: str, postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
 ) -> None:
-    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    with ExitStack() as stack:
+        fresh = postgres.fresh if way == "direct" else stack.enter_context(pooled())
+        await _told_once(fresh(), sandbox, running, tmp_path)
+
+
+async def _told_once(url: str, sandbox: Sandbox, running: Processes, tmp_path: Path) -> None:
+    config = set_up_chats(sandbox, tmp_path)
     relays = [await replica(running, config, url) for _ in range(2)]
     numbers = await post(relays, range(30))
     assert len(numbers) == 30
@@ -117,6 +131,22 @@ async def test_what_a_replica_leaves_another_takes_over(
     assert asyncio.get_running_loop().time() - gone < within
     await until("all are told", lambda: not untold(sandbox, range(0, 30, 3)))
     first.process.signal(signal.SIGCONT)
+
+
+async def test_an_older_configuration_lets_a_newer_one_have_the_chat_it_holds(
+    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    first = await replica(running, config, url)
+    sandbox.faults.add("telegram", "*", "slow", seconds=0.3)
+    await post([first], range(0, 90, 3))
+    await until("it has begun", lambda: bool(sandbox.telegram.transcript(ONE)))
+    newer = config.with_name("newer.yml")
+    newer.write_text(config.read_text() + "  - name: spare\n")
+    second = await replica(running, newer, url)
+    assert await second.post(payload("Alert999", "one")) == 200
+    sandbox.faults.clear()
+    await until("all are told", lambda: not untold(sandbox, [*range(0, 90, 3), 999]))
 
 
 async def verb(running: Processes, *arguments: str, blocked: str = "") -> tuple[int, str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.acceptance.histories import Owners, linear
 from tests.acceptance.test_kill import Load, Seen, judge
 
 FIRED, OVER = "🟠 warning Kill00001", "🟢 resolved Kill00001"
@@ -70,3 +71,18 @@ def test_one_marked_repeat_for_a_fault_is_right() -> None:
 def test_a_broken_promise_is_seen(told: Sequence[Seen], ended: bool, faults: list[float]) -> None:
     with pytest.raises(AssertionError):
         judge(list(told), loaded(ended=ended), "one", faults)
+
+
+def test_a_lease_with_two_owners_in_one_epoch_is_seen() -> None:
+    owners = Owners("")
+    for lane, epoch, owner in ((1, 1, "a"), (1, 2, "b"), (2, 1, "b"), (1, 2, "b")):
+        owners.note(lane, epoch, owner)
+    assert owners.of_several() == {}
+    owners.note(1, 2, "a")
+    assert owners.of_several() == {(1, 2): {"a", "b"}}
+
+
+def test_a_message_that_goes_back_to_what_was_before_is_seen() -> None:
+    assert linear([FIRED, FIRED, OVER])
+    assert linear([OVER])
+    assert not linear([FIRED, OVER, FIRED, OVER])

@@ -76,6 +76,7 @@ async def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.medium
+@pytest.mark.sqlite
 async def test_a_running_relay_tells_what_it_was_posted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,6 +158,7 @@ async def test_sigterm_ends_within_15_seconds_although_a_platform_and_a_sender_h
 
 
 @pytest.mark.medium
+@pytest.mark.sqlite
 async def test_sigterm_ends_a_relay_that_waits_for_room_on_the_disk(
     sandbox: Sandbox, tmp_path: Path, tiny_disk: Path
 ) -> None:
@@ -213,6 +214,7 @@ async def test_a_secret_file_that_hangs_stops_neither_intake_nor_sigterm(
 
 
 @pytest.mark.medium
+@pytest.mark.sqlite
 async def test_a_storage_folder_that_is_emptied_under_the_relay_gets_no_200_and_is_said(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -100,6 +100,7 @@ async def test_an_attempt_in_doubt_after_a_crash_is_repeated_and_says_so() -> No
     assert "repeated" in message.text
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("ahead", [3 * 3600.0, 10 * 365 * 86400.0])
 async def test_after_a_clock_that_was_ahead_a_new_start_delays_nothing(ahead: float) -> None:
     world = World(telegram_target(), discord_target())

@@ -5,6 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from relay.core.balance import BalanceRow
 from relay.core.event import Called, EscalationSettled, Loaded, PressAnswered
 from relay.operate.metrics import Metrics, ReplicaStatus
+from relay.store.history import Durability
 
 _OURS = "alert_relay_"
 
@@ -35,7 +36,7 @@ def _metrics() -> list[tuple[str, str, tuple[str, ...], str]]:
     rendered = metrics.render(
         [BalanceRow("telegram", "ops", pending=1, oldest_pending=1.0)],
         heard={"prometheus": 1.0},
-        replica=ReplicaStatus(1, 0, is_reached=True, durability="remote", spooled=0),
+        replica=ReplicaStatus(1, 0, is_reached=True, durability=Durability("remote", 0), spooled=0),
     ).decode()
     found = []
     for family in text_string_to_metric_families(rendered):

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
-from relay.clock import PARTED, SteadyClock, steady_clock
+from relay.clock import PARTED, SharedClock, SteadyClock, steady_clock
 from relay.core.active_config import ActiveConfig
 from relay.core.card.card import Card
 from relay.core.card.hours import Hours
@@ -224,3 +224,14 @@ def test_nothing_of_a_relay_at_work_reads_the_clock_on_the_wall() -> None:
         for path in at_work
     }
     assert {name: count for name, count in found.items() if count} == READERS
+
+
+def test_the_clock_of_a_storage_forgets_our_own_with_its_first_word() -> None:
+    """Ours may be minutes ahead, and a clock that never goes back would wait for them."""
+    clock = SharedClock()
+    ours = clock()
+    clock.tell(ours - 300, (now := time.monotonic()), now)
+    assert ours - 301 < clock() < ours - 299
+    before = clock()
+    clock.tell(ours - 400, (now := time.monotonic()), now)
+    assert clock() >= before

@@ -98,3 +98,41 @@ async def test_a_turn_that_fails_is_told_and_the_lane_has_another(
     await turns.finish()
     assert turns.begun == [TELEGRAM, TELEGRAM]
     assert [event.message for event in turns.events if isinstance(event, Noted)] == [message]
+
+
+class Lent:
+    """Leases that note what they are given back with."""
+
+    def __init__(self) -> None:
+        self.given_up: list[float | None] = []
+
+    async def take(self, lane: LaneKey) -> Lease | None:
+        return Lease(lane)
+
+    async def give_up(self, _: Lease, until: float | None) -> None:
+        self.given_up.append(until)
+
+    def is_worth_keeping(self, _: float) -> bool:
+        return True
+
+    def is_held(self, _: Lease) -> bool:
+        return True
+
+
+async def test_a_lane_for_a_newer_configuration_is_given_up_with_work_and_left_for_a_while() -> (
+    None
+):
+    leases, now, begun = Lent(), [T0], []
+
+    async def turn(lease: Lease) -> Next:
+        begun.append(lease.lane)
+        return Next(T0 + 5, leaves=True)
+
+    lanes = Lanes(turn, lambda: now[0], lambda _: None, leases)
+    for moment, turns in ((T0, 1), (T0 + 4, 1), (T0 + 5, 2)):
+        now[0] = moment
+        lanes.wake([TELEGRAM])
+        await asyncio.gather(*lanes._tasks)
+        assert len(begun) == turns
+    assert leases.given_up == [T0, T0 + 5]
+    await lanes.stop(0)

@@ -11,6 +11,7 @@ from relay.core.routing.route import Route, Routing
 from relay.operate.metrics import Metrics, ReplicaStatus
 from relay.operate.paced import Paced
 from relay.operate.scrape import Scrapes
+from relay.store.history import Durability
 from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
 from tests.build import TELEGRAM
@@ -41,7 +42,11 @@ def scrapes(transactions: Transactions, replica: ReplicaStatus | None) -> Scrape
     store = SqliteStore(":memory:")
     store.batch([lambda: store.accept([new_payload(TELEGRAM)])])
     config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
-    return Scrapes(Metrics(), store, Paced(transactions), config, lambda: replica, lambda: "remote")
+
+    def durability() -> Durability:
+        return Durability("remote", 512)
+
+    return Scrapes(Metrics(), store, Paced(transactions), config, lambda: replica, durability)
 
 
 async def test_while_the_database_is_away_the_counters_stand_where_they_stood() -> None:
@@ -55,6 +60,7 @@ async def test_while_the_database_is_away_the_counters_stand_where_they_stood() 
     assert "alert_relay_spool_payloads 3.0" in text
     assert 'alert_relay_lane_leases{state="held"} 2.0' in text
     assert 'alert_relay_store_durability{level="remote"} 1.0' in text
+    assert "alert_relay_store_replication_lag_bytes 512.0" in text
 
 
 async def test_what_another_replica_tells_has_no_series_here() -> None:

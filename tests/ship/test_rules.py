@@ -15,12 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay.core.balance import BalanceRow
 from relay.operate.metrics import Metrics, ReplicaStatus
+from relay.store.history import Durability
 from tests.need import need_program
 from tests.ship.charts import CHART
 
 RULES, DASHBOARD = CHART / "rules/alert-relay.yml", CHART / "dashboards/alert-relay.json"
 SCENES = Path(__file__).parent / "rules.test.yml"
-REPLICA = ReplicaStatus(1, 0, is_reached=True, durability="remote", spooled=0)
+REPLICA = ReplicaStatus(1, 0, is_reached=True, durability=Durability("remote", 0), spooled=0)
 LABELS = {
     "state",
     "level",

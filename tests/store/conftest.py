@@ -7,11 +7,15 @@ import pytest
 
 from relay.store.postgres.store import PostgresStore
 from relay.store.sqlite.store import SqliteStore
-from tests.postgres import Databases, databases
+from tests.postgres import Databases, databases, pooled
 
 Engine = SqliteStore | PostgresStore
 Reopen = Callable[[], Engine]
-ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+ENGINES = (
+    "sqlite",
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("pgbouncer", marks=[pytest.mark.postgres, pytest.mark.medium]),
+)
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +25,22 @@ def postgres() -> Iterator[Databases]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def pgbouncer() -> Iterator[Callable[[], str]]:
+    """Databases behind a PgBouncer in transaction mode."""
+    with pooled() as fresh:
+        yield fresh
+
+
 @pytest.fixture(params=ENGINES)
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
     """Opens the storage; again for what a new process would see."""
     engine = str(request.param)
-    url = request.getfixturevalue("postgres").fresh() if engine == "postgres" else ""
+    url = ""
+    if engine == "postgres":
+        url = request.getfixturevalue("postgres").fresh()
+    elif engine == "pgbouncer":
+        url = request.getfixturevalue("pgbouncer")()
     opened: list[Engine] = []
 
     def open_again() -> Engine:

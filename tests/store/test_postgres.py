@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from relay.core.budget import Limit
 from relay.core.card.step import Post
+from relay.store.history import Durability
 from relay.store.postgres.store import PostgresStore
-from relay.store.protocol import Attempt, Begun, Claim, Denied, Fenced, Kept
+from relay.store.protocol import Attempt, Begun, Claim, Denied, Fenced, Kept, StoreError
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM
 from tests.postgres import Databases
@@ -161,3 +162,19 @@ def test_a_turn_reads_by_index(postgres: Databases, sql: str) -> None:
     plan = store.server.run(f"EXPLAIN {sql}", (1, 2)).fetchall()
     store.close()
     assert not any("Seq Scan" in line for (line,) in plan), plan
+
+
+def test_what_is_on_one_machine_is_refused_where_a_standby_is_required(postgres: Databases) -> None:
+    url = postgres.fresh()
+    store = PostgresStore(url, require_remote=True)
+    (refused,) = store.batch([partial(store.accept, [new_payload(TELEGRAM)])])
+    assert isinstance(refused, StoreError)
+    assert "no synchronous standby" in str(refused)
+    store.close()
+    store = PostgresStore(url)
+    assert store.durability() == Durability("local", None)
+    assert store.standing_now().durability.level == "local"
+    (kept,) = store.batch([partial(store.accept, [new_payload(TELEGRAM)])])
+    assert isinstance(kept, Kept)
+    assert kept.first == 1  # nothing was left of the first
+    store.close()

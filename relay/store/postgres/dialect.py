@@ -24,6 +24,10 @@ _DIFFERENT = (
         r"md5(\1) = md5(\2) AND \1 = \2",
     ),
     (
+        re.compile(r"\b(watched\.grp) = (wanted\.value)"),
+        r"md5(\1) = md5(\2) AND \1 = \2",
+    ),
+    (
         re.compile(r"ON CONFLICT \(lane, grp, fingerprint\)"),
         "ON CONFLICT (lane, md5(grp), fingerprint)",
     ),

@@ -1,5 +1,6 @@
 """A PostgreSQL as a process uses it: store, threads, leases."""
 
+import time
 from collections.abc import Callable
 
 from relay.core.event import Event
@@ -19,8 +20,12 @@ class Shared:
         emit: Callable[[Event], None],
         told_time: Callable[[float, float, float], None],
         ttl: float = TTL,
+        *,
+        require_remote: bool = False,
     ) -> None:
-        self.store = PostgresStore(url, emit, ttl)
+        self.store = PostgresStore(url, emit, ttl, require_remote=require_remote)
+        before = time.monotonic()
+        told_time(self.store.server.read_clock(), before, time.monotonic())
         self.writer = Writers(self.store)
         self.call_seconds = min(CALL_SECONDS, ttl * 2 / 3)
         self.leases = PostgresLeases(self.store, self.writer, self.call_seconds, told_time)

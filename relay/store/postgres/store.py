@@ -1,6 +1,7 @@
 """The store of several replicas: one PostgreSQL database, a lease for each lane."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -8,20 +9,39 @@ from pathlib import Path
 import msgspec
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.budget import Limit
 from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
+from relay.core.turn.change import CardChange
+from relay.store.history import Durability, StorageStatus
 from relay.store.postgres.connection import connect, parsed
-from relay.store.postgres.database import NOW, PostgresDatabase, told_by
+from relay.store.postgres.database import PostgresDatabase, told_by
+from relay.store.postgres.kind import told_of_way
 from relay.store.postgres.migrate import migrate
-from relay.store.protocol import Attempt, Begun, Denied, Kept, Lease, NewPayload, StoreError
+from relay.store.postgres.session import NOW
+from relay.store.protocol import (
+    Attempt,
+    Begun,
+    Denied,
+    Ended,
+    Kept,
+    Lease,
+    NewPayload,
+    StoreError,
+)
 from relay.store.sql.budgets import lock
-from relay.store.sql.spread import spread
+from relay.store.sql.spread import spread, take_woken
 from relay.store.sql.store import SqlStore
 
+# https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+_IS_REMOTE = (
+    "current_setting('synchronous_standby_names') != ''"
+    " AND current_setting('synchronous_commit') IN ('on', 'remote_apply')"
+)
 _MOST_READY = 500  # lanes that are looked at together
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 TTL = 15.0  # seconds for which a lane is its owner's without a word from it
@@ -54,10 +74,13 @@ class PostgresStore(SqlStore):
         ttl: float = TTL,
         *,
         by_own_clock: bool = True,
+        require_remote: bool = False,
     ) -> None:
         """`ttl`: seconds for which a lane stays with an owner that is not heard of. `by_own_clock`:
-        calls begin by the database's clock, whatever that of the caller says.
+        calls begin by the database's clock, whatever that of the caller says. `require_remote`:
+        nothing is accepted that is not on a synchronous standby too.
         """
+        self._require_remote = require_remote
         self._by_own_clock = by_own_clock
         told = parsed(url)
         self.ttl = ttl
@@ -69,6 +92,7 @@ class PostgresStore(SqlStore):
         except psycopg.Error as error:
             raise StoreError(f"cannot open the storage: {told_by(error)}") from error
         super().__init__(self.server, emit)
+        self._spreading = partial(spread, self._db)
 
     def close(self) -> None:
         """Ends the use of the database, by all threads."""
@@ -79,9 +103,15 @@ class PostgresStore(SqlStore):
 
     def _result(self, job: Callable[[], object], *, durable: bool) -> object:
         try:
-            return self.server.transaction(job, partial(spread, self._db), durable=durable)
+            return self.server.transaction(job, self._spreading, durable=durable)
         except Exception as error:  # noqa: BLE001 - what a job raised is its result
             return error
+
+    def spread(self) -> tuple[LaneKey, ...]:
+        if self.server.is_all_spread():
+            return take_woken(self._db)
+        self.server.alone()
+        return super().spread()
 
     def sync(self) -> None:
         """The log of what was committed before is written with the next synced commit."""
@@ -92,15 +122,19 @@ class PostgresStore(SqlStore):
             f"{file.name} was not written: of PostgreSQL a copy is made by its own tools (pg_dump)"
         )
 
-    def durability(self) -> str:
-        """Where a commit is when it is answered: `remote`, on a synchronous standby too, or
-        `local`. https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+    def durability(self) -> Durability:
+        """How safe a commit is. The lag is known to roles that may read all statistics
+        (pg_monitor) where there is a standby.
+        https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-REPLICATION-VIEW
         """
-        standbys, commit = self.server.run(
-            "SELECT current_setting('synchronous_standby_names'),"
-            " current_setting('synchronous_commit')"
+        remote, lag = self.server.run(
+            f"SELECT {_IS_REMOTE}, (SELECT min(pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn))"  # noqa: S608 - of constants
+            " FROM pg_stat_replication)"
         ).fetchone()
-        return "remote" if standbys and commit in ("on", "remote_apply") else "local"
+        return Durability("remote" if remote else "local", None if lag is None else int(lag))
+
+    def standing_now(self) -> StorageStatus:
+        return replace(super().standing_now(), durability=self.durability())
 
     def take(self, lane: LaneKey) -> Lease | None:
         row = self._lane(lane)
@@ -132,7 +166,7 @@ class PostgresStore(SqlStore):
             " FROM unnest($1::bigint[], $2::bigint[]) AS told (lane, epoch)"
             " WHERE lease.lane = told.lane AND lease.epoch = told.epoch AND owner = $3"
             " RETURNING lease.lane",
-            (list(rows), [lease.epoch for lease in rows.values()], self.replica, self.ttl),
+            (tuple(rows), tuple(each.epoch for each in rows.values()), self.replica, self.ttl),
         )
         return tuple(rows[row] for (row,) in renewed.fetchall())
 
@@ -190,10 +224,24 @@ class PostgresStore(SqlStore):
         )
 
     def accept(self, payloads: Sequence[NewPayload]) -> Kept:
+        told = self.server.run(f"SELECT {_IS_REMOTE}") if self._require_remote else None
+        kept = self._accept(payloads)
+        if told is not None and not told.fetchone()[0]:
+            raise StoreError("there is no synchronous standby (synchronous_standby_names is empty)")
+        return kept
+
+    def _accept(self, payloads: Sequence[NewPayload]) -> Kept:
         if not all(new.deliveries for new in payloads):
             self.server.alone()  # they are brought to lanes at once
             return super().accept(payloads)
+        known = self.server.remembered.rows
+        wanted = Counter(known.get(way.lane) for new in payloads for way in new.deliveries)
+        for new in payloads:
+            for way in new.deliveries:
+                self.server.has_accepted(way.lane, told_of_way(new, way))
         with self.server.accepting():
+            if (numbers := {row: count for row, count in wanted.items() if row}) == wanted:
+                self.server.number(len(payloads), numbers)
             return super().accept(payloads)
 
     def begin(
@@ -203,8 +251,15 @@ class PostgresStore(SqlStore):
         self._held(lease)
         lock(self.server, [limit.key for limit in limits])
         if self._by_own_clock:
-            now = self.server.read_clock()
+            now = self.server.clock_of_budgets()
         return super().begin(lease, attempt, limits, now)
+
+    def fold(
+        self, lease: Lease, changes: Sequence[CardChange], now: float | None = None
+    ) -> tuple[Ended, ...]:
+        for change in changes[-1:]:
+            self.server.expect(change.card)
+        return super().fold(lease, changes, now)
 
     def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         self._held(lease)
@@ -232,7 +287,7 @@ class PostgresStore(SqlStore):
 
     def wake_api(self, lease: Lease, since: float, now: float, pause: float) -> tuple[LaneKey, ...]:
         self._held(lease)
-        if self.server.run("SELECT 1 FROM lane WHERE attempts > 0 LIMIT 1").fetchone() is None:
+        if not self.server.lanes_may_fail:
             return ()
         self.server.alone()
         return super().wake_api(lease, since, now, pause)

@@ -84,8 +84,9 @@ def lock(db: Database, keys: Sequence[str]) -> None:
 def _forget_wishes(db: Database, lane: int, now: float) -> None:
     """Removes the lane's own wish, and those of lanes that did not come."""
     if db.remembered.wishes:
-        db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
         db.remembered.wishes = db.execute("SELECT 1 FROM wish LIMIT 1").fetchone() is not None
+    if db.remembered.wishes:
+        db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
 
 
 def _open_to(rank: Rank, limit: Limit) -> Limit:

@@ -28,9 +28,28 @@ def text(group: GroupId) -> str:
 
 
 _DIGEST = text(DIGEST)
-_LINE = "SELECT line, urgent, posted, absorbed, absorbed AND waiting_since IS NOT NULL, rung"
+_LINE = "SELECT line, urgent, posted, absorbed, absorbed = 1 AND waiting_since IS NOT NULL, rung"
 _IN_DIGEST = _LINE + " FROM card WHERE lane = ? AND in_digest = 1"
 _FIRING = _LINE + " FROM card WHERE lane = ? AND firing = 1"
+_FIND = (
+    "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?"
+)
+_KEEP = (
+    "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
+    "firing, "
+    "closed, line, body, rank, message, posted_at)"
+    " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+    "?10, ?11, ?13, ?16, ?17)"
+    " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET ready = 0, due = excluded.due,"
+    " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
+    "excluded.posted,"
+    " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = "
+    "excluded.body, message = excluded.message,"
+    " absorbed = card.absorbed * ?12, in_digest = card.in_digest * (1 - ?14),"
+    " rank = excluded.rank, posted_at = excluded.posted_at,"
+    " rung = CASE WHEN ?15 = 1 THEN 1 ELSE card.rung END"
+)
+_KEEP_AND_SAY = f"{_KEEP} RETURNING absorbed"
 
 
 def read(row: Row) -> Card:
@@ -42,12 +61,15 @@ def read(row: Row) -> Card:
 
 def find(db: Database, lane: int, group: str, fingerprint: str) -> Card | None:
     """One card, or None."""
-    found = db.execute(
-        "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND grp = ? AND "
-        "fingerprint = ?",
-        (lane, group, fingerprint),
-    ).fetchone()
+    found = db.execute(_FIND, (lane, group, fingerprint)).fetchone()
     return read(found) if found else None
+
+
+def find_each(db: Database, lane: int, keys: Iterable[tuple[str, str]]) -> list[Card | None]:
+    """The cards of these groups and fingerprints."""
+    rows = [(lane, *key) for key in keys]
+    found = [each.fetchone() for each in db.execute_each(_FIND, rows)]
+    return [read(each) if each else None for each in found]
 
 
 def first_due(db: Database, lane: int, now: float) -> tuple[Card, Rank] | None:
@@ -175,7 +197,7 @@ def has_digest(db: Database, lane: int) -> bool:
     return found is not None
 
 
-def keep(db: Database, lane: int, change: CardChange) -> int:
+def keep(db: Database, lane: int, change: CardChange) -> None:
     """Stores the card. A card that is no longer absorbed speaks for itself, and has a sound of its
     own unless its digest speaks for it. A card that changed in the digest makes the digest due.
     """
@@ -183,21 +205,9 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     before = _line_in_digest(db, lane, card)
     if card.group == DIGEST:
         db.remembered.undigested.discard(lane)
-    (card_id, absorbed) = db.execute(
-        "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
-        "firing, "
-        "closed, line, body, rank, message, posted_at)"
-        " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-        "?10, ?11, ?13, ?16, ?17)"
-        " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET ready = 0, due = excluded.due,"
-        " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
-        "excluded.posted,"
-        " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = "
-        "excluded.body, message = excluded.message,"
-        " absorbed = card.absorbed * ?12, in_digest = card.in_digest * (1 - ?14),"
-        " rank = excluded.rank, posted_at = excluded.posted_at,"
-        " rung = CASE WHEN ?15 = 1 THEN 1 ELSE card.rung END"
-        " RETURNING id, absorbed",
+    may_be_absorbed = before is not None or card.closed_at is not None
+    kept = db.execute(
+        _KEEP_AND_SAY if may_be_absorbed else _KEEP,
         (
             lane,
             text(card.group),
@@ -217,7 +227,10 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
             card.shown.message.id if card.shown else "",
             card.shown.posted_at if card.shown else None,
         ),
-    ).fetchone()
+    )
+    if not may_be_absorbed:
+        return
+    (absorbed,) = kept.fetchone()
     if absorbed and card.closed_at is not None:
         release(db, lane)
     if before is not None and (
@@ -228,7 +241,6 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
             " WHERE lane = ?2 AND grp = ?3 AND closed = 0",
             (_rank_in_digest(change, speaks=not absorbed), lane, _DIGEST),
         )
-    return int(card_id)
 
 
 def _rank_in_digest(change: CardChange, *, speaks: bool) -> Rank:
@@ -402,13 +414,13 @@ def release(db: Database, lane: int) -> None:
     )
 
 
-def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float]]:
-    """The pending deliveries of the digest's cards: (seq, group, fingerprint, owner,
-    accepted_at).
+def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float, int]]:
+    """The pending deliveries of the digest's cards: (seq, group, fingerprint, owner, accepted_at,
+    payload).
     """
     return db.execute(
-        "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at FROM card CROSS JOIN "
-        "delivery"
+        "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at, payload FROM card"
+        " CROSS JOIN delivery"
         " ON delivery.card = card.id WHERE card.lane = ? AND card.in_digest = 1"
         " AND card.absorbed = 1 AND settlement IS NULL ORDER BY seq",
         (lane,),

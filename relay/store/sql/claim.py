@@ -11,6 +11,7 @@ from relay.store.protocol import Claim, Open
 from relay.store.sql import cards
 from relay.store.sql.database import Database
 from relay.store.sql.spread import last_spread, spread, take_woken
+from relay.store.sql.standing import LINES
 
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode
@@ -37,12 +38,11 @@ def claim(
     room = db.has_room()
     done = spread(db) if page and room else True
     woken = take_woken(db)
-    state, called_at = db.execute(
-        "SELECT state, called_at FROM lane WHERE id = ?", (row,)
-    ).fetchone()
+    known = db.execute("SELECT state, called_at FROM lane WHERE id = ?", (row,))
     # No call begins before everything is spread, so that nothing is folded in smaller pages before.
     opened, more = _opened(db, row, page, spread_only=room) if done else ([], True)
     if opened or not done:
+        state, _ = known.fetchone()
         return Claim(
             lane,
             _lane_state(state),
@@ -53,6 +53,7 @@ def claim(
             woken=woken,
         )
     found = cards.first_due(db, row, now)
+    state, called_at = known.fetchone()
     if not found or (before is not None and found[1] >= before):
         return Claim(lane, _lane_state(state), (), (), cards.next_due(db, row), woken=woken)
     card, rank = cards.with_wait(db, row, found[0]), found[1]
@@ -85,8 +86,8 @@ def _open(row: _Opened) -> Open:
 def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
     """The cards that the page concerns."""
     keys = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp, _ in opened)
-    found = [cards.find(db, row, grp, fingerprint) for grp, fingerprint in keys]
-    return tuple(card for card in found if card)
+    db.prefetch(LINES, [(row, *key) for key in keys])  # when they are folded
+    return tuple(card for card in cards.find_each(db, row, keys) if card)
 
 
 def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[list[_Opened], bool]:

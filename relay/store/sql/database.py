@@ -90,6 +90,14 @@ class Database(Protocol):
     def executemany(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         """Runs one statement once for each row."""
 
+    def execute_each(self, sql: str, rows: Sequence[Sequence[Value]]) -> Sequence[Rows]:
+        """Runs a statement that reads once for each row, with one wait for all."""
+
+    def prefetch(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
+        """The statement is going to read these: an engine that waits for answers may ask for them
+        now.
+        """
+
     def number_payloads(self, count: int) -> int:
         """The first of so many numbers for payloads. They go on from the highest that ever was,
         since they tell what was spread, and follow the order of the commits.

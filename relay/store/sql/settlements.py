@@ -1,7 +1,7 @@
 """Settlements in SQL: how deliveries end and are counted, and the present totals."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -62,6 +62,32 @@ def end(
             (settlement, why, at, into, shown, lane, seq),
         ).fetchall():
             owners[owner] += 1
+    for owner, ended in owners.items():
+        count(db, platform, owner, settlement, ended)
+    return tuple(Ended(owner, settlement, ended, why=why) for owner, ended in owners.items())
+
+
+def end_known(
+    db: Database,
+    platform: Platform,
+    lane: int,
+    pending: Mapping[int, str],
+    settlement: Settlement,
+    why: str,
+    at: float | None = None,
+    into: int | None = None,
+    message: MessageRef | None = None,
+) -> tuple[Ended, ...]:
+    """Ends these deliveries, of which it was read in this transaction that they are pending on a
+    card, and whose they are.
+    """
+    shown = _encode(message) if message else None
+    db.executemany(
+        "UPDATE delivery SET settlement = ?, why = ?, ended_at = ?, into_seq = ?, message = ?"
+        " WHERE lane = ? AND seq = ? AND card IS NOT NULL",
+        [(settlement, why, at, into, shown, lane, seq) for seq in pending],
+    )
+    owners = Counter(pending.values())
     for owner, ended in owners.items():
         count(db, platform, owner, settlement, ended)
     return tuple(Ended(owner, settlement, ended, why=why) for owner, ended in owners.items())

@@ -13,15 +13,17 @@ import msgspec
 from relay.core.alert import Alert, Notification, thing_key
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Ignoring
-from relay.store.sql.accept import add, lane_of, watch
+from relay.store.sql.accept import add, lane_of
 from relay.store.sql.cards import look_at, text
 from relay.store.sql.database import Database
-from relay.store.sql.standing import Row, stand
+from relay.store.sql.lines import AlertLine, CardKey, Lines, card_of
+from relay.store.sql.standing import Row
 from relay.store.sql.unreadable import readable
 
 # Alerts and payloads spread in one transaction, so that others get the store's thread.
 _MOST_ALERTS = 500
 _MOST_PAYLOADS = 64
+_MOST_BYTES = 1 << 20  # bodies that are read together
 # Seconds after its end during which a firing copy of an alert goes to the card that showed it: a
 # copy from another group, or from another replica, may be late.
 _LATE = 45.0
@@ -33,7 +35,7 @@ _encode = msgspec.json.encode
 _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 _ignoring = msgspec.json.Decoder(Ignoring).decode
-_Card = tuple[int, str, str]  # lane, group, fingerprint
+_Waiting = tuple[int, float, int, int]
 
 
 class _Routed(NamedTuple):
@@ -48,17 +50,6 @@ class _Routed(NamedTuple):
     alerts: bytes | None
     route: str
     ignoring: bytes | None
-
-
-class _Home(NamedTuple):
-    """The card of a lane on which an alert has its line. `joined`: that is the line of another
-    alert that is the same thing.
-    """
-
-    row: Row
-    fires: bool
-    ended_at: float | None
-    joined: bool = False
 
 
 class _Payload(NamedTuple):
@@ -91,17 +82,11 @@ def spread(db: Database) -> bool:
         waiting = _waiting(db, done)
         if not waiting:
             return True
-    payloads: list[_Payload] = []
-    alerts = 0
-    for number, at, last in waiting:
-        payload = _read(db, number, at, last=bool(last))
-        payloads.append(payload)
-        alerts += len(payload.alerts) + 1
-        if alerts >= _MOST_ALERTS:
-            break
+    payloads = _first(db, waiting)
     routed = _routed(db, payloads)
+    lines = _known_lines(db, payloads, routed)
     for payload in payloads:
-        db.woken |= dict.fromkeys(_spread(db, payload, routed.get(payload.number, ())))
+        db.woken |= dict.fromkeys(_spread(db, payload, routed.get(payload.number, ()), lines))
     _name(db, [payload for payload in payloads if payload.group])
     done = payloads[-1].number
     db.execute("UPDATE progress SET value = ? WHERE name = 'spread'", (done,))
@@ -109,10 +94,12 @@ def spread(db: Database) -> bool:
     return bool(done == waiting[-1][0] and len(waiting) < _MOST_PAYLOADS)
 
 
-def _waiting(db: Database, done: int) -> list[tuple[int, float, int]]:
-    """Some payloads after that number: their numbers, times, and whether each is the last part."""
+def _waiting(db: Database, done: int) -> list[_Waiting]:
+    """Some payloads behind that number: their numbers, times, whether no part is to follow, and
+    their bytes.
+    """
     return db.execute(
-        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id LIMIT ?",
+        "SELECT id, accepted_at, last, length(body) FROM payload WHERE id > ? ORDER BY id LIMIT ?",
         (done, _MOST_PAYLOADS),
     ).fetchall()
 
@@ -132,32 +119,61 @@ def take_woken(db: Database) -> tuple[LaneKey, ...]:
     return woken
 
 
-def _read(db: Database, number: int, at: float, *, last: bool) -> _Payload:
-    notification = db.unspread.take(number)
-    if notification is None:
-        (body,) = db.execute("SELECT body FROM payload WHERE id = ?", (number,)).fetchone()
-        notification = readable(_notification, body)
-    if notification is None:
+def _first(db: Database, waiting: Sequence[_Waiting]) -> list[_Payload]:
+    """The first of these payloads, as many as are spread at a time."""
+    payloads: list[_Payload] = []
+    bodies: dict[int, bytes] = {}
+    alerts = 0
+    for at, (number, accepted_at, last, _) in enumerate(waiting):
+        told = db.unspread.take(number)
+        if told is None:
+            bodies = bodies if number in bodies else _bodies(db, waiting[at:])
+            told = readable(_notification, bodies[number])
+        payloads.append(_payload(number, accepted_at, told, last=bool(last)))
+        alerts += len(payloads[-1].alerts) + 1
+        if alerts >= _MOST_ALERTS:
+            break
+    return payloads
+
+
+def _bodies(db: Database, waiting: Sequence[_Waiting]) -> dict[int, bytes]:
+    """The bodies of the first of these payloads, as many as are read at a time."""
+    last, size = waiting[0][0], 0
+    for number, _, _, length in waiting:
+        size += length
+        if size > _MOST_BYTES:
+            break
+        last = number
+    rows = db.execute(
+        "SELECT id, body FROM payload WHERE id BETWEEN ? AND ?", (waiting[0][0], last)
+    )
+    return dict(rows.fetchall())
+
+
+def _payload(number: int, at: float, told: Notification | None, *, last: bool) -> _Payload:
+    if told is None:
         return _Payload(number, at, "", "", (), last=False, things={})
     return _Payload(
         number,
         at,
-        notification.source,
-        text(notification.group),
-        notification.alerts,
+        told.source,
+        text(told.group),
+        told.alerts,
         last=last,
         things={},
-        overtaken=notification.overtaken,
+        overtaken=told.overtaken,
     )
 
 
-def _spread(db: Database, payload: _Payload, routed: Sequence[_Routed]) -> tuple[LaneKey, ...]:
+def _spread(
+    db: Database, payload: _Payload, routed: Sequence[_Routed], lines: Lines
+) -> tuple[LaneKey, ...]:
     if not payload.group or payload.overtaken:
         _mark_bare(db, payload)
         return ()
-    homes = _homes(db, payload)
-    homes |= _joined(db, payload, routed, homes)
-    present: dict[_Card, Row] = {}
+    homes = lines.homes(payload.source, [alert.fingerprint for alert in payload.alerts])
+    homes |= _joined(payload, routed, homes, lines)
+    present: dict[CardKey, Row] = {}
     added: list[Row] = []
     for each in routed:
         kept, moved = _parted(payload, each, homes)
@@ -176,9 +192,9 @@ def _spread(db: Database, payload: _Payload, routed: Sequence[_Routed]) -> tuple
     unrouted = _unrouted(payload, routed, homes)
     present |= {(row.lane, row.grp, row.fingerprint): row for row in unrouted}
     added += unrouted
-    added += _absent(_watchers(db, payload.group, homes), present, last=payload.last)
-    watch(db, [(payload.group, row) for row in (*present.values(), *added)])
-    _stand(db, payload, present, homes)
+    added += _absent(lines.watchers(payload.group, homes.values()), present, last=payload.last)
+    lines.watch([(payload.group, row) for row in (*present.values(), *added)])
+    _stand(db, payload, present, homes, lines)
     if not routed and not added:
         _mark_bare(db, payload)
     return add(db, [(row, payload.number, payload.at) for row in added])
@@ -231,63 +247,47 @@ def _routed(db: Database, payloads: Sequence[_Payload]) -> dict[int, list[_Route
     return found
 
 
-_COLUMNS = "lane, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at"
-
-
-def _homes(db: Database, payload: _Payload) -> dict[tuple[str, int], _Home]:
-    """Where the alerts of the payload have their lines, by alert and lane."""
-    if len(payload.alerts) == 1:
-        rows = db.execute(
-            f"SELECT alert, {_COLUMNS} FROM standing"  # noqa: S608 - ours
-            " WHERE source = ? AND alert = ?",
-            (payload.source, payload.alerts[0].fingerprint),
-        )
-    else:
-        rows = db.execute(
-            f"SELECT alert, {_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN"  # noqa: S608 - ours
-            " standing ON source = ? AND alert = wanted.value",
-            (_encode([alert.fingerprint for alert in payload.alerts]).decode(), payload.source),
-        )
-    return {(alert, lane): _home(db, lane, *rest) for alert, lane, *rest in rows.fetchall()}
-
-
-def _lines(db: Database, source: str, things: Sequence[str]) -> dict[tuple[str, int], _Home]:
-    """Where alerts that are one of these things have their lines, by thing and lane: a firing one,
-    or else the one that ended last.
-    """
-    rows = db.execute(
-        f"SELECT thing, {_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN"  # noqa: S608 - ours
-        " standing INDEXED BY standing_thing"
-        " ON source = ? AND thing = wanted.value AND thing != ''",
-        (_encode(things).decode(), source),
-    )
-    ordered = sorted(rows.fetchall(), key=lambda row: (row[-2], row[-1] or 0.0))
-    return {(thing, lane): _home(db, lane, *rest) for thing, lane, *rest in ordered}
-
-
-def _home(
-    db: Database,
-    lane: int,
-    receiver: str,
-    owner: str,
-    grp: str,
-    fingerprint: str,
-    fallback_for: int | None,
-    fires: int,
-    ended_at: float | None,
-) -> _Home:
-    row = Row(lane, lane_of(db, lane), receiver, owner, grp, fingerprint, None, fallback_for)
-    return _Home(row, bool(fires), ended_at)
+def _known_lines(
+    db: Database, payloads: Sequence[_Payload], routed: Mapping[int, Sequence[_Routed]]
+) -> Lines:
+    """What is known of the alerts of these payloads, and of their groups, before they come."""
+    read = [payload for payload in payloads if payload.group and not payload.overtaken]
+    lines = Lines(db)
+    lines.read_alerts([(p.source, alert.fingerprint) for p in read for alert in p.alerts])
+    things: list[tuple[str, str]] = []
+    for payload in read:
+        homes = lines.homes(payload.source, [alert.fingerprint for alert in payload.alerts])
+        wanted = _wanted(payload, routed.get(payload.number, ()), homes)
+        things += [(payload.source, key) for key, _ in wanted.values() if key]
+    lines.read_things(things)
+    lines.read_watchers([payload.group for payload in read])
+    return lines
 
 
 def _joined(
-    db: Database,
     payload: _Payload,
     routed: Sequence[_Routed],
-    homes: Mapping[tuple[str, int], _Home],
-) -> dict[tuple[str, int], _Home]:
+    homes: Mapping[tuple[str, int], AlertLine],
+    lines: Lines,
+) -> dict[tuple[str, int], AlertLine]:
     """Lines for firing alerts that have none, on which another alert that is the same thing
     (`alert.thing`) has its line: it fires, or ended so lately that they go on with it.
+    """
+    found: dict[tuple[str, int], AlertLine] = {}
+    for line, (key, hold) in _wanted(payload, routed, homes).items():
+        home = lines.of_thing(payload.source, key, line[1]) if key else None
+        if home and (home.fires or (hold and (home.ended_at or 0.0) + hold >= payload.at)):
+            found[line] = home._replace(joined=True)
+    return found
+
+
+def _wanted(
+    payload: _Payload,
+    routed: Sequence[_Routed],
+    homes: Mapping[tuple[str, int], AlertLine],
+) -> dict[tuple[str, int], tuple[str, float]]:
+    """What the alerts are, by alert and lane, that fire and have no line; and how long one waits
+    for the next that is the same.
     """
     things: dict[tuple[str, int], tuple[str, float]] = {}
     for each in routed:
@@ -299,16 +299,7 @@ def _joined(
             if alert.status == "firing" and (home is None or _is_over(home, alert, payload.at)):
                 key = _thing(payload, index, each.ignoring)
                 things[alert.fingerprint, each.lane] = (key, hold)
-    wanted = sorted({key for key, _ in things.values() if key})
-    if not wanted:
-        return {}
-    lines = _lines(db, payload.source, wanted)
-    found: dict[tuple[str, int], _Home] = {}
-    for line, (key, hold) in things.items():
-        home = lines.get((key, line[1]))
-        if home and (home.fires or (hold and (home.ended_at or 0.0) + hold >= payload.at)):
-            found[line] = home._replace(joined=True)
-    return found
+    return things
 
 
 def _thing(payload: _Payload, index: int, ignoring: bytes | None) -> str:
@@ -324,13 +315,13 @@ def _thing(payload: _Payload, index: int, ignoring: bytes | None) -> str:
 
 
 def _parted(
-    payload: _Payload, routed: _Routed, homes: Mapping[tuple[str, int], _Home]
-) -> tuple[list[int], dict[_Card, list[int]]]:
+    payload: _Payload, routed: _Routed, homes: Mapping[tuple[str, int], AlertLine]
+) -> tuple[list[int], dict[CardKey, list[int]]]:
     """The alerts of a delivery that go to the card of its own group, and those that have their line
     on other cards.
     """
     kept: list[int] = []
-    moved: dict[_Card, list[int]] = {}
+    moved: dict[CardKey, list[int]] = {}
     own = (routed.lane, payload.group, routed.fingerprint)
     indexes = range(len(payload.alerts)) if routed.alerts is None else _indexes(routed.alerts)
     for index in indexes:
@@ -338,16 +329,16 @@ def _parted(
         home = homes.get((alert.fingerprint, routed.lane))
         if (
             home is None
-            or _card(home.row) == own
+            or card_of(home.row) == own
             or (_is_over(home, alert, payload.at) and not home.joined)
         ):
             kept.append(index)
         else:
-            moved.setdefault(_card(home.row), []).append(index)
+            moved.setdefault(card_of(home.row), []).append(index)
     return kept, moved
 
 
-def _is_over(home: _Home, alert: Alert, at: float) -> bool:
+def _is_over(home: AlertLine, alert: Alert, at: float) -> bool:
     """Whether the alert fires anew: the card that showed it last has shown its end for some
     time.
     """
@@ -366,13 +357,13 @@ def _some(payload: _Payload, indexes: list[int]) -> bytes | None:
 def _moved(
     payload: _Payload,
     routed: _Routed,
-    moved: Mapping[_Card, list[int]],
-    homes: Mapping[tuple[str, int], _Home],
+    moved: Mapping[CardKey, list[int]],
+    homes: Mapping[tuple[str, int], AlertLine],
 ) -> list[Row]:
     """The deliveries that replace the one of a route, for the cards on which its alerts have their
     lines, under the policy of the route.
     """
-    fallbacks = {_card(home.row): home.row.fallback_for for home in homes.values()}
+    fallbacks = {card_of(home.row): home.row.fallback_for for home in homes.values()}
     return [
         Row(
             routed.lane, routed.key, routed.receiver, routed.owner, group, fingerprint,
@@ -390,10 +381,6 @@ def _row(routed: _Routed, group: str) -> Row:
     )  # fmt: skip
 
 
-def _card(row: Row) -> _Card:
-    return row.lane, row.grp, row.fingerprint
-
-
 def _change(db: Database, seq: int, row: Row) -> None:
     db.execute(
         "UPDATE delivery SET grp = ?, fingerprint = ?, alerts = ? WHERE lane = ? AND seq = ?",
@@ -402,7 +389,7 @@ def _change(db: Database, seq: int, row: Row) -> None:
 
 
 def _unrouted(
-    payload: _Payload, routed: Sequence[_Routed], homes: Mapping[tuple[str, int], _Home]
+    payload: _Payload, routed: Sequence[_Routed], homes: Mapping[tuple[str, int], AlertLine]
 ) -> list[Row]:
     """Deliveries for cards in chats that no route leads to any more, on which alerts fire that the
     payload ends.
@@ -417,37 +404,17 @@ def _unrouted(
         for index, alert in enumerate(payload.alerts)
         if alert.status == "resolved"
     }
-    rows: dict[_Card, tuple[Row, list[int]]] = {}
+    rows: dict[CardKey, tuple[Row, list[int]]] = {}
     for (fingerprint, lane), home in homes.items():
         copied = home.row.fallback_for is not None
         known = copied or (fingerprint, lane) in reached
         if home.fires and fingerprint in ended and not known:
-            rows.setdefault(_card(home.row), (home.row, []))[1].append(ended[fingerprint])
+            rows.setdefault(card_of(home.row), (home.row, []))[1].append(ended[fingerprint])
     return [row._replace(alerts=_some(payload, indexes)) for row, indexes in rows.values()]
 
 
-def _watchers(db: Database, group: str, homes: Mapping[tuple[str, int], _Home]) -> dict[_Card, Row]:
-    """The cards that an absent alert of the group concerns, and the fallbacks' cards of those on
-    which alerts of the payload have their lines.
-    """
-    others = {home.row.grp for home in homes.values()} - {group}
-    found: list[Row] = []
-    for grp in (group, *sorted(others)):
-        rows = db.execute(
-            "SELECT lane, receiver, owner, home, fingerprint, fallback_for FROM watched"
-            " WHERE grp = ?",
-            (grp,),
-        )
-        found += [
-            Row(lane, lane_of(db, lane), receiver, owner, home, print_, _EMPTY, fallback_for)
-            for lane, receiver, owner, home, print_, fallback_for in rows.fetchall()
-            if grp == group or fallback_for is not None
-        ]
-    return {_card(row): row for row in found}
-
-
 def _absent(
-    watchers: Mapping[_Card, Row], present: Mapping[_Card, Row], *, last: bool
+    watchers: Mapping[CardKey, Row], present: Mapping[CardKey, Row], *, last: bool
 ) -> list[Row]:
     """Deliveries for the watching cards that the payload does not reach otherwise: a copy for the
     card of a fallback; for others, once the payload is complete, an empty one. If the fallback's
@@ -484,14 +451,15 @@ def _is_watched(db: Database, row: Row) -> bool:
 def _stand(
     db: Database,
     payload: _Payload,
-    present: Mapping[_Card, Row],
-    homes: Mapping[tuple[str, int], _Home],
+    present: Mapping[CardKey, Row],
+    homes: Mapping[tuple[str, int], AlertLine],
+    lines: Lines,
 ) -> None:
     """From now on firing alerts have their lines on these cards, except those that have a firing
     line already.
     """
     rows = []
-    left: set[_Card] = set()  # cards whose alerts now fire elsewhere, and which may say so
+    left: set[CardKey] = set()  # cards whose alerts now fire elsewhere, and which may say so
     for row in present.values():
         indexes = range(len(payload.alerts)) if row.alerts is None else _indexes(row.alerts)
         for index in indexes:
@@ -501,7 +469,7 @@ def _stand(
             if alert.status == "firing" and not known:
                 thing = _thing(payload, index, row.ignoring)
                 rows.append((payload.source, alert.fingerprint, thing, row))
-                if home is not None and not home.joined and _card(home.row) != _card(row):
-                    left.add(_card(home.row))
-    stand(db, rows)
+                if home is not None and not home.joined and card_of(home.row) != card_of(row):
+                    left.add(card_of(home.row))
+    lines.stand(rows)
     look_at(db, left, payload.at + _LOOK_LATER)

@@ -28,6 +28,12 @@ _STAND_AS_WATCHED = (
 )
 
 
+LINES = (
+    "SELECT alert, fires FROM standing INDEXED BY standing_card"
+    " WHERE lane = ? AND grp = ? AND fingerprint = ?"
+)
+
+
 class Row(NamedTuple):
     """A delivery for the card of a group (`grp`) or of one alert of it. `owner` differs from
     `receiver` if it is a copy for a fallback, of the lane `fallback_for`. `route` led here.
@@ -65,13 +71,7 @@ def follow(db: Database, lane: int, group: str, card: Card) -> None:
     if not card.group.group_key or not card.entries:
         return
     key = (lane, group, card.fingerprint)
-    known = dict(
-        db.execute(
-            "SELECT alert, fires FROM standing INDEXED BY standing_card"
-            " WHERE lane = ? AND grp = ? AND fingerprint = ?",
-            key,
-        ).fetchall()
-    )
+    known = dict(db.execute(LINES, key).fetchall())
     began = [e for e in card.entries if e.status == "firing" and not known.get(e.fingerprint)]
     ended = [e for e in card.entries if e.status != "firing" and known.get(e.fingerprint)]
     if began:

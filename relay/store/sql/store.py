@@ -1,6 +1,6 @@
 """The transactions of the store in SQL, the same for both engines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -60,7 +60,7 @@ from relay.store.sql.clock_ahead import move_times_back, move_times_on
 from relay.store.sql.database import Database
 from relay.store.sql.people import SqlPeople
 from relay.store.sql.purge import Purge
-from relay.store.sql.settlements import balance, down, end, pending_lanes
+from relay.store.sql.settlements import balance, down, end, end_known, pending_lanes
 from relay.store.sql.spread import spread, take_woken
 from relay.store.sql.unreadable import needed, readable
 
@@ -70,6 +70,7 @@ _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _attempt = msgspec.json.Decoder(Attempt).decode
+_Pending = tuple[int, str, float, int]  # a delivery: seq, owner, accepted_at, payload
 
 
 def _message(result: AttemptResult) -> MessageRef | None:
@@ -200,25 +201,28 @@ class SqlStore:
         """Stores a card. `ended`: nothing is pending on it."""
         card, row = change.card, self._lane(lane)
         group = text(card.group)
-        card_id = cards.keep(self._db, row, change)
+        cards.keep(self._db, row, change)
         if card.closed_at is not None:
             cards.close(self._db, row, group, card.fingerprint)
         standing.follow(self._db, row, group, card)
         if change.folded:
+            where = (row, group, card.fingerprint)
             self._db.executemany(
-                "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?",
-                [(card_id, row, seq) for seq in change.folded],
+                "UPDATE delivery SET card ="
+                " (SELECT id FROM card WHERE lane = ?1 AND grp = ?2 AND fingerprint = ?3)"
+                " WHERE lane = ?1 AND seq = ?4",
+                [(*where, seq) for seq in change.folded],
             )
         repeated = self._duplicates(lane, change, now)
         if not change.settled or ended:
             return repeated
         if card.group == DIGEST:
             return repeated + self._counted(lane, row, card, now)
-        pending = self._pending(card_id, card.folded_seq)
+        owners = {seq: owner for seq, owner, *_ in self._pending(row, group, card)}
         if change.muted_by:
-            return repeated + self._end(lane, pending, "muted", change.muted_by, now)
+            return repeated + self._end_known(lane, owners, "muted", change.muted_by, now)
         into, message = (card.shown_seq, card.shown.message) if card.shown else (None, None)
-        return repeated + self._end(lane, pending, "merged", "", now, into, message)
+        return repeated + self._end_known(lane, owners, "merged", "", now, into, message)
 
     def _duplicates(
         self, lane: LaneKey, change: CardChange, now: float | None
@@ -238,19 +242,20 @@ class SqlStore:
         self, lane: LaneKey, row: int, digest: Card, now: float | None
     ) -> tuple[Ended, ...]:
         """Ends as merged what is pending on the cards of a digest that shows all of them."""
-        pending = [seq for seq, *_ in cards.pending(self._db, row)]
+        owners = {seq: owner for seq, _, _, owner, *_ in cards.pending(self._db, row)}
         cards.digest_shown(self._db, row, 0.0)
         cards.release(self._db, row)
         message = digest.shown.message if digest.shown else None
-        return self._end(lane, pending, "merged", EndReason.COUNTED, now, None, message)
+        return self._end_known(lane, owners, "merged", EndReason.COUNTED, now, None, message)
 
-    def _pending(self, card_id: int, up_to: int) -> list[int]:
-        rows = self._db.execute(
-            "SELECT seq FROM delivery WHERE card = ? AND seq <= ? AND settlement IS NULL ORDER "
-            "BY seq",
-            (card_id, up_to),
-        )
-        return [seq for (seq,) in rows]
+    def _pending(self, row: int, group: str, card: Card) -> list[_Pending]:
+        """The pending deliveries that the card knows."""
+        return self._db.execute(
+            "SELECT seq, owner, accepted_at, payload FROM delivery WHERE settlement IS NULL"
+            " AND seq <= ? AND card ="
+            " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
+            (card.folded_seq, row, group, card.fingerprint),
+        ).fetchall()
 
     def unfold(self, lease: Lease, group: GroupId, fingerprint: str) -> None:
         cards.forget(self._db, self._held(lease), text(group), fingerprint)
@@ -303,6 +308,20 @@ class SqlStore:
     ) -> tuple[Ended, ...]:
         row = self._lane(lane)
         return end(self._db, lane.platform, row, seqs, settlement, why, now, into, message)
+
+    def _end_known(
+        self,
+        lane: LaneKey,
+        owners: Mapping[int, str],
+        settlement: Settlement,
+        why: str,
+        now: float | None,
+        into: int | None = None,
+        message: MessageRef | None = None,
+    ) -> tuple[Ended, ...]:
+        row = self._lane(lane)
+        how = (settlement, why, now, into, message)
+        return end_known(self._db, lane.platform, row, owners, *how)
 
     def elsewhere(
         self, lane: LaneKey, card: Card, alerts: Sequence[str]
@@ -368,46 +387,39 @@ class SqlStore:
             cards.digest_rang(self._db, row)
         pending = cards.pending(self._db, row) if result.shown or result.dead else []
         if result.dead:
-            seqs = [seq for seq, *_ in pending]
-            return self._end(result.lane, seqs, "dead", result.dead, result.now)
+            owners = {seq: owner for seq, _, _, owner, *_ in pending}
+            return self._end_known(result.lane, owners, "dead", result.dead, result.now)
         if not result.shown:
             return ()
-        named = [
-            (seq, owner, at)
-            for seq, grp, print_, owner, at in pending
-            if (_group(grp), print_) in names
-        ]
-        counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
+        named: list[_Pending] = []
+        counted: dict[int, str] = {}
+        for seq, grp, print_, owner, at, payload in pending:
+            if (_group(grp), print_) in names:
+                named.append((seq, owner, at, payload))
+            else:
+                counted[seq] = owner
         cards.digest_named(self._db, row, names)
         cards.digest_shown(self._db, row, result.now)
         cards.release(self._db, row)
-        return self._delivered(result, named, EndReason.DIGEST) + self._end(
+        return self._delivered(result, named, EndReason.DIGEST) + self._end_known(
             result.lane, counted, "merged", EndReason.COUNTED, result.now, None, _message(result)
         )
 
     def _delivered(
-        self, result: AttemptResult, rows: Sequence[tuple[int, str, float]], why: str = ""
+        self, result: AttemptResult, rows: Sequence[_Pending], why: str = ""
     ) -> tuple[Ended, ...]:
-        lane, now = result.lane, result.now
-        seqs = [seq for seq, _, _ in rows]
-        self._end(lane, seqs, "delivered", why, now, None, _message(result))
+        lane, now, row = result.lane, result.now, self._lane(result.lane)
+        owners = {seq: owner for seq, owner, *_ in rows}
+        self._end_known(lane, owners, "delivered", why, now, None, _message(result))
         latencies: dict[str, list[float]] = {}
-        last: dict[str, int] = {}
-        for seq, owner, accepted_at in rows:
+        last: dict[str, tuple[str, int]] = {}
+        for seq, owner, accepted_at, payload in rows:
             latencies.setdefault(owner, []).append(now - accepted_at)
-            last[owner] = seq
+            last[owner] = (f"{row}/{seq}", payload)
         return tuple(
-            Ended(owner, "delivered", len(taken), tuple(taken), "", *self._ids(lane, last[owner]))
+            Ended(owner, "delivered", len(taken), tuple(taken), "", *last[owner])
             for owner, taken in latencies.items()
         )
-
-    def _ids(self, lane: LaneKey, seq: int) -> tuple[str, int]:
-        """The ids of a delivery and its payload."""
-        row = self._lane(lane)
-        (payload,) = self._db.execute(
-            "SELECT payload FROM delivery WHERE lane = ? AND seq = ?", (row, seq)
-        ).fetchone()
-        return f"{row}/{seq}", int(payload)
 
     def room(self, limits: Sequence[Limit], now: float, seconds: float) -> float:
         return budgets.room_in_all(self._db, limits, now, seconds)
@@ -432,27 +444,16 @@ class SqlStore:
         return budgets.wake_api(self._db, lease.lane, since, now, pause)
 
     def _finish(self, result: AttemptResult) -> tuple[Ended, ...]:
-        card = result.change.card
-        rows = self._db.execute(
-            "SELECT seq, owner, accepted_at FROM delivery WHERE settlement IS NULL AND seq <= ? "
-            "AND card ="
-            " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
-            (card.folded_seq, self._lane(result.lane), text(card.group), card.fingerprint),
-        ).fetchall()
+        card, lane = result.change.card, result.lane
+        rows = self._pending(self._lane(lane), text(card.group), card)
         if not rows:
             return ()
+        owners = {seq: owner for seq, owner, *_ in rows}
         if result.dead:
-            seqs = [seq for seq, _, _ in rows]
-            return self._end(result.lane, seqs, "dead", result.dead, result.now)
-        merged = self._end(
-            result.lane,
-            [seq for seq, _, _ in rows[:-1]],
-            "merged",
-            "",
-            result.now,
-            rows[-1][0],
-            _message(result),
-        )
+            return self._end_known(lane, owners, "dead", result.dead, result.now)
+        last, *_ = rows[-1]
+        del owners[last]
+        merged = self._end_known(lane, owners, "merged", "", result.now, last, _message(result))
         return merged + self._delivered(result, rows[-1:])
 
     def move_times_back(self, now: float) -> float:

@@ -81,6 +81,13 @@ class SqliteDatabase:
         """Runs one statement once for each row."""
         self._db.executemany(sql, rows)
 
+    def execute_each(self, sql: str, rows: Sequence[Sequence[Value]]) -> Sequence[Rows]:
+        """Runs a statement that reads once for each row."""
+        return [self._db.execute(sql, row) for row in rows]
+
+    def prefetch(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
+        """Nothing is waited for."""
+
     def close(self) -> None:
         """Closes the file."""
         self._db.close()
