@@ -139,43 +139,63 @@ class App:
             self._post_notice, self._refusing, self._clock, self._emit, self.config
         )
         self._hooks = (*self._hooks, self._notices.on_event)
-        auth = self._web_auth = self._auth()
+        self._web_auth = self._auth()
+        self._build_storage()
+        self._build_delivery()
+        self._build_intake()
+        self._build_operation()
+        self._build_server()
+
+    def _build_storage(self) -> None:
+        options = self.options
         self._data_dir = None if options.storage_url else DataDir(options.storage_path)
         self._storage_name = str(self._data_dir.database) if self._data_dir else "PostgreSQL"
         self._shared = self._open_shared() if options.storage_url else None
         self._store: Store = self._shared.store if self._shared else self._open_store()
-        clock, emit, config = self._clock, self._emit, self.config
-        writer = self._writer = self._shared.writer if self._shared else Writer(self._store)
-        leases: Leases = self._shared.leases if self._shared else SoleOwner()
-        self._scrapes = Scrapes(
-            self._metrics,
-            self._store,
-            Paced(writer),
-            self.config,
-            self._replica_status,
-            self._shared.store.durability if self._shared else Durability,
-        )
+        self._writer = self._shared.writer if self._shared else Writer(self._store)
+        self._leases: Leases = self._shared.leases if self._shared else SoleOwner()
+
+    def _build_delivery(self) -> None:
         self._transport = (
             Transport(total=self._shared.call_seconds) if self._shared else Transport()
         )
-        exchange = self._transport.send
         self._pipeline = Pipeline(
             self._store,
-            writer,
-            exchange,
-            clock,
+            self._writer,
+            self._transport.send,
+            self._clock,
             random.random,
-            emit,
-            config,
-            platforms,
+            self._emit,
+            self.config,
+            self._platforms,
             self._ask_alertmanager,
-            leases.is_held,
+            self._leases.is_held,
         )
-        self._refusals = Refusals(self._store, writer, clock, emit)
-        self._hooks = (*self._hooks, self._refusals.on_event)
-        self._lanes = Lanes(self._pipeline.turn, clock, emit, leases, self._pipeline.leave)
+        self._lanes = Lanes(
+            self._pipeline.turn, self._clock, self._emit, self._leases, self._pipeline.leave
+        )
+
+    def _build_intake(self) -> None:
+        clock, emit, wake = self._clock, self._emit, self._lanes.wake
+        there = self._data_dir.is_there if self._data_dir else _always
+        heard = self._store.acting.heard
+        self._intake = Intake(self._writer, wake, clock, emit, self.config, there, heard)
+        self._spool: Spool | None = None
+        self._spool_intake: SpoolIntake | None = None
+        if self.options.spool:
+            self._spool = Spool(self.options.spool)
+            self._spool_intake = SpoolIntake(self._intake, self._spool, self._store, clock, emit)
+
+    def _build_operation(self) -> None:
+        store, writer, lanes = self._store, self._writer, self._lanes
+        clock, emit, config = self._clock, self._emit, self.config
+        durability = self._shared.store.durability if self._shared else Durability
+        self._scrapes = Scrapes(
+            self._metrics, store, Paced(writer), config, self._replica_status, durability
+        )
+        self._refusals = Refusals(store, writer, clock, emit)
         self._replica = (
-            Replica(self._shared, self._lanes.wake, self._lead, self._resign, emit)
+            Replica(self._shared, lanes.wake, self._lead, self._resign, emit)
             if self._shared
             else None
         )
@@ -183,31 +203,24 @@ class App:
         self._clock_watch: ClockWatch | None = None
         if self._steady:
             self._clock_watch = ClockWatch(
-                self._steady, wall_clock, emit, config, self._lanes.wake_all, self._move_clock_on
+                self._steady, wall_clock, emit, config, lanes.wake_all, self._move_clock_on
             )
-        there = self._data_dir.is_there if self._data_dir else _always
-        self._intake = Intake(
-            writer, self._lanes.wake, clock, emit, config, there, self._store.acting.heard
-        )
-        self._spool: Spool | None = None
-        self._spool_intake: SpoolIntake | None = None
-        if options.spool:
-            self._spool = Spool(options.spool)
-            self._spool_intake = SpoolIntake(self._intake, self._spool, self._store, clock, emit)
-        self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
-        self._acting = Acting(
-            self._store, writer, exchange, clock, emit, config, self._lanes, self._intake.post
-        )
-        self._hooks = (*self._hooks, self._acting.heartbeats.on_event)
+        self._housekeeping = Housekeeping(store, writer, clock, emit, config)
+        exchange, post = self._transport.send, self._intake.post
+        self._acting = Acting(store, writer, exchange, clock, emit, config, lanes, post)
+        self._hooks = (*self._hooks, self._refusals.on_event, self._acting.heartbeats.on_event)
         self._admin_socket = AdminSocket(
-            self._store, writer, self._lanes, clock, emit, config, self.relay_status
+            store, writer, lanes, clock, emit, config, self.relay_status
         )
+
+    def _build_server(self) -> None:
+        options, auth = self.options, self._web_auth
         handlers = Handlers(
             (self._spool_intake or self._intake).accept,
             self._readiness,
             partial(self.reload, "HTTP"),
             self._render_metrics,
-            emit,
+            self._emit,
             auth,
             self._acting.polling.expects,
             self._acting.polling.webhook,

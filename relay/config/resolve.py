@@ -181,8 +181,8 @@ def _notices(file: File, names: KnownNames, report: Report) -> str:
 
 
 def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
-    """Reports if the first route's receiver does not take every label value: it gets what finds no
-    chat elsewhere.
+    """Reports a receiver of last resort (the root route's, the one of notices) whose chats do not
+    take every label value.
     """
     places: dict[str, Loc] = {file.route.receiver or "": ("route", "receiver")}
     places.setdefault(file.global_.notices_receiver or "", ("global", "notices_receiver"))

@@ -22,9 +22,7 @@ from relay.core.template.template import render
 from relay.core.text.markup import MarkupName
 from relay.operate.paced import Paced
 from relay.platforms.contract import Platforms
-from relay.settings.load import BUILTIN
-from relay.settings.looked_at import LookedAt, look_at
-from relay.settings.rehearsal import (
+from relay.settings.attempt import (
     Answer,
     Attempt,
     ConfigTried,
@@ -32,9 +30,11 @@ from relay.settings.rehearsal import (
     TemplateTried,
     TryConfig,
     TryTemplate,
+    carry_out,
     messages,
-    rehearse,
 )
+from relay.settings.load import BUILTIN
+from relay.settings.looked_at import LookedAt, look_at
 from relay.store.history import StoredPayload
 from relay.store.protocol import Store
 from relay.store.writer import Transactions
@@ -215,7 +215,7 @@ class Workshop:
 
     async def _try(self, attempt: Attempt) -> Answer:
         async with self._one:
-            return await asyncio.to_thread(rehearse, attempt)
+            return await asyncio.to_thread(carry_out, attempt)
 
     async def _look(self) -> LookedAt:
         async with self._looking:

@@ -129,11 +129,11 @@ class Intake:
         except PayloadError as error:
             return _done(InvalidPayload(str(error)))
         if beats:
-            hearing = asyncio.ensure_future(self._hear(beats, now))
-            self._in_order.add(hearing)
-            hearing.add_done_callback(self._in_order.discard)
+            storing = asyncio.ensure_future(self._hear(beats, now))
+            self._in_order.add(storing)
+            storing.add_done_callback(self._in_order.discard)
             if not taken:
-                return hearing
+                return storing
         return self._commit(taken)
 
     async def _hear(self, beats: Sequence[HeardBeat], at: float) -> IntakeResult:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.sandbox.faults import FaultKind
+from relay.sandbox.faults import FaultKind, PlatformName
 from relay.sandbox.server import Sandbox
 from tests.acceptance.processes import free_port, payload, processes, start_relay, until
 from tests.acceptance.test_kill import (
@@ -32,6 +32,7 @@ CALL = 15.0  # seconds after which a call that hangs is given up
 SLOW: FaultKind = "hang"
 log = logging.getLogger(__name__)
 # None of them lets the platform take the message: what stands twice came of a kill.
+PLATFORMS: tuple[PlatformName, ...] = ("telegram", "discord")
 OFTEN: tuple[tuple[FaultKind, int], ...] = (("blocked", 5), ("502", 7), ("cut before", 11))
 QUICK: tuple[FaultKind, ...] = (
     "500", "502", "cut before", "cut after", "not json", "blocked", "too large",
@@ -47,11 +48,11 @@ async def test_nothing_acknowledged_is_lost_over_many_kills_while_calls_and_mess
         config, port, chance = set_up_chats(sandbox, tmp_path), free_port(), random.Random(24)
         for number in range(0, 100, 3):
             kind = chance.choice(OFTEN)[0]
-            for platform in ("telegram", "discord"):
+            for platform in PLATFORMS:
                 sandbox.faults.add(platform, "*", kind, text=f"Kill{number:05}", count=2)
         for kind, every in OFTEN:
-            for platform in ("telegram", "discord"):
-                sandbox.faults.add(platform, "*", kind, every=every)  # type: ignore[arg-type]
+            for platform in PLATFORMS:
+                sandbox.faults.add(platform, "*", kind, every=every)
         load = Load([f"http://127.0.0.1:{port}/alerts"])
         loaders = [asyncio.create_task(load.post(chance)) for _ in range(LOADERS)]
         kills = await kill_often(running, config, port, chance)
@@ -65,6 +66,45 @@ async def test_nothing_acknowledged_is_lost_over_many_kills_while_calls_and_mess
     repeated = {team: judge(seen(sandbox, chat), load, team, kills) for team, chat in TEAMS.items()}
     log.info("%d kills, %d faults struck", KILLS, len(sandbox.faults.struck))
     log.info("%d groups, repeated %s", len(load.acknowledged), repeated)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_an_outage_with_a_kill_loses_nothing_while_calls_and_messages_fail(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The README's figure of 200 alerts, an API that is away for four seconds and a SIGKILL, with
+    faults of messages and of each so-manieth call before, meanwhile and after.
+    """
+    async with processes(tmp_path) as running:
+        config, port = set_up_chats(sandbox, tmp_path), free_port()
+        for platform in PLATFORMS:
+            for number in range(0, 200, 9):
+                sandbox.faults.add(platform, "*", "blocked", text=f"Gone{number:03}", count=3)
+            for kind, every in OFTEN:
+                sandbox.faults.add(platform, "*", kind, every=every)
+        relay = await start_relay(running, config, port)
+        now = time.time()
+        for platform in PLATFORMS:
+            sandbox.faults.add(platform, "*", "cut before", since=now, until=now + 4)
+        acknowledged: list[tuple[str, str]] = []
+        for number in range(200):
+            name, team = f"Gone{number:03}", ("one", "channel")[number % 2]
+            if await relay.post(payload(name, team)) == 200:
+                acknowledged.append((name, team))
+            if number == 120:
+                await relay.process.kill()
+                relay = await start_relay(running, config, port)
+        await asyncio.sleep(max(0.0, now + 20 - time.time()))
+        sandbox.faults.clear()
+        await until("everything is settled", relay.at_rest, within=120)
+        books = await relay.balance()
+    assert [(row.lost, row.dead, row.expired) for row in books.values()] == [(0, 0, 0)] * 3
+    said = {team: "".join(each.first for each in seen(sandbox, TEAMS[team]))
+            for team in ("one", "channel")}  # fmt: skip
+    assert len(acknowledged) == 200
+    assert [name for name, team in acknowledged if name not in said[team]] == []
+    log.info("200 groups, %d faults struck", len(sandbox.faults.struck))
 
 
 def critical(name: str, team: str) -> dict[str, object]:

@@ -72,12 +72,12 @@ def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
 @pytest.mark.medium
 def test_under_a_limit_of_the_system_templates_are_tried_as_well() -> None:
     program = (
-        "import resource; from relay.settings import template_check as rehearsal; from "
+        "import resource; from relay.settings import template_check; from "
         "relay.config.template_uses import TemplateCheck\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (100, 100))\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))\n"
         "own = (('a', '{{ name }}'), ('b', '{{ nope }}'))\n"
-        "print(rehearsal.faults(TemplateCheck((), own, (('a', 'none'),))))"
+        "print(template_check.faults(TemplateCheck((), own, (('a', 'none'),))))"
     )
     said = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
