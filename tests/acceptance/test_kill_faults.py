@@ -33,7 +33,6 @@ SLOW: FaultKind = "hang"
 PLATFORMS: tuple[PlatformName, ...] = ("telegram", "discord")
 log = logging.getLogger(__name__)
 # None of them lets the platform take the message: what stands twice came of a kill.
-PLATFORMS: tuple[PlatformName, ...] = ("telegram", "discord")
 OFTEN: tuple[tuple[FaultKind, int], ...] = (("blocked", 5), ("502", 7), ("cut before", 11))
 QUICK: tuple[FaultKind, ...] = (
     "500", "502", "cut before", "cut after", "not json", "blocked", "too large",
