@@ -35,7 +35,7 @@ PLAIN = """
     sandbox save schema secret send shape shared side situation span sqlite start state status
     storage store style table telegram template text thread time tls to too topic transaction
     turn unit use user version wait webhook whole writer writing
-    copied durability kind pipelined prefetch
+    copied durability kind pipelined prefetch statement
     acting action admins alertmanager already api ask count everyone find header last mark not old
     place presence role silence write
     backup relay show up
