@@ -111,9 +111,14 @@ async def filled(sizes: Sizes) -> AsyncIterator[Running]:
 
 
 async def pages(server: Running, sizes: Sizes) -> list[str]:
-    """A line for each page: its median and slowest milliseconds, and how many times a probe."""
-    lines: list[str] = []
+    """What the first view takes of a processor; then a line for each page: its median and slowest
+    milliseconds, and how many times a probe.
+    """
     async with aiohttp.ClientSession() as session:
+        before = server.processor()
+        (first,) = await _took(session, f"{server.url}/", 1)
+        cost = 1000 * (server.processor() - before)
+        lines = [f"first /  {first:.1f} ms, {cost:.0f} ms of a processor"]
         probe = statistics.median(await _took(session, f"{server.url}/-/healthy", sizes.times))
         for path in PAGES:
             took = await _took(session, server.url + path, sizes.times)

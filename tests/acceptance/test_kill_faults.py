@@ -30,9 +30,9 @@ from tests.acceptance.test_kill import (
 SECONDS = float(os.environ.get("RELAY_FAULT_SECONDS", "40"))
 CALL = 15.0  # seconds after which a call that hangs is given up
 SLOW: FaultKind = "hang"
+PLATFORMS: tuple[PlatformName, ...] = ("telegram", "discord")
 log = logging.getLogger(__name__)
 # None of them lets the platform take the message: what stands twice came of a kill.
-PLATFORMS: tuple[PlatformName, ...] = ("telegram", "discord")
 OFTEN: tuple[tuple[FaultKind, int], ...] = (("blocked", 5), ("502", 7), ("cut before", 11))
 QUICK: tuple[FaultKind, ...] = (
     "500", "502", "cut before", "cut after", "not json", "blocked", "too large",
@@ -121,7 +121,7 @@ async def test_a_critical_waits_for_one_call_of_another_card_at_most_and_for_no_
     async with processes(tmp_path) as running:
         config, chance = set_up_chats(sandbox, tmp_path), random.Random(7)
         for kind in (*QUICK, SLOW):
-            for platform in ("telegram", "discord"):
+            for platform in PLATFORMS:
                 sandbox.faults.add(platform, "*", kind, text=f"Bad {kind}")
         sandbox.faults.add("telegram", str(OTHER), "hang")
         relay = await start_relay(running, config)

@@ -70,6 +70,10 @@ ASKED: dict[str, Sequence[Sequence[str]]] = {
     "status": [[], ["-o", "json"]],
     "cards": [["list"], ["list", "-o", "json"], ["close", "9"]],
     "backup": [["evil.yml"], ["nowhere\x1b[2J\u202e/copy.db"]],
+    "storage": [
+        ["copy", "evil\x1b[2J\u202e", "nowhere\x1b[2J\u202e"],
+        ["copy", "data", "evil.yml"],
+    ],
     "import": [["evil.yml"], ["broken.yml"], ["nowhere\x1b[2J\u202e.yml"]],
     "setup": [["\x1b[2J\u202e"]],
     "invite": [["list"], ["list", "-o", "json"], ["create", "--nope=\x1b[2J\u202e"]],
