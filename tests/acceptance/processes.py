@@ -152,8 +152,9 @@ class Relay:
         return read_balance(text)
 
     async def at_rest(self) -> bool:
-        """Nothing is pending."""
-        return not any(row.pending for row in (await self.balance()).values())
+        """Nothing is pending, as the relay that leads tells it."""
+        books = await self.balance()
+        return bool(books) and not any(row.pending for row in books.values())
 
 
 def read_balance(text: str) -> dict[str, BalanceRow]:

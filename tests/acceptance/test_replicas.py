@@ -133,6 +133,43 @@ async def test_what_a_replica_leaves_another_takes_over(
     first.process.signal(signal.SIGCONT)
 
 
+BUDGET, WINDOW = 10, 2.0  # calls of the bot in so many seconds
+LATE = 0.3  # seconds within which a call that was let through arrives
+
+
+async def test_all_replicas_together_keep_a_budget_in_any_window(
+    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    """Both chats of the bot have work all the time, and each may be another replica's."""
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    text = config.read_text()
+    assert "bot: 1000/1s" in text
+    config.write_text(text.replace("bot: 1000/1s", f"bot: {BUDGET}/{WINDOW:g}s"))
+    relays = [await replica(running, config, url) for _ in range(3)]
+    numbers = [number for number in range(60) if number % 3 < 2]
+    taken = await post(relays, numbers)
+    assert taken == numbers
+    await until("all are told", lambda: not untold(sandbox, numbers), within=40)
+    sent = [
+        call.at
+        for call in sandbox.telegram.calls
+        if call.method in ("sendMessage", "editMessageText")
+    ]
+    assert len(sent) >= len(numbers)
+    assert fullest(sent, WINDOW - LATE) <= BUDGET
+    assert fullest(sent, WINDOW * 1.5) > BUDGET // 2  # it was made use of
+
+
+def fullest(times: Sequence[float], window: float) -> int:
+    """The most of these moments in one window of so many seconds."""
+    return max(sum(at <= other < at + window for other in times) for at in times)
+
+
+def test_a_window_that_is_too_full_is_seen() -> None:
+    assert fullest([0.0, 0.5, 1.0, 3.0], 1.1) == 3
+    assert fullest([0.0, 1.2, 2.4], 1.1) == 1
+
+
 async def test_an_older_configuration_lets_a_newer_one_have_the_chat_it_holds(
     postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
 ) -> None:
