@@ -277,7 +277,7 @@ class _Line(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         pairs: Pairs = (("msg", record.getMessage()), *getattr(record, "values", ()))
-        if record.exc_info is not None:
+        if record.exc_info:
             pairs = (*pairs, *_error(record))
         texts = "\n".join([value for _, value in pairs if isinstance(value, str)])
         if len(texts) > MAX_VALUE or self._may_leak(texts):
@@ -307,7 +307,7 @@ class _Line(logging.Formatter):
 
 def _error(record: logging.LogRecord) -> Pairs:
     """The exception and the innermost frames: a traceback that fits on the line."""
-    if record.exc_info is None or record.exc_info[1] is None:
+    if not record.exc_info or record.exc_info[1] is None:  # asyncio writes False for none
         return ()
     error = record.exc_info[1]
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]

@@ -1,5 +1,6 @@
 """The log line: its form, its levels, and what it must never contain."""
 
+import asyncio
 import io
 import json
 import logging
@@ -286,3 +287,32 @@ def test_numbers_in_json_are_numbers() -> None:
     assert (line["count"], line["seconds"]) == (3, 0.123457)
     line = json.loads(written(Noted("info", "retried", (("card", 7), ("at", "x"))), form="json"))
     assert (line["card"], line["at"]) == (7, "x")
+
+
+@pytest.mark.parametrize("none", [None, False])
+def test_a_record_without_an_exception_is_a_line(none: bool | None) -> None:
+    stream = io.StringIO()
+    log.setup("info", "logfmt", stream)
+    logging.getLogger("asyncio").error("Task was destroyed", exc_info=none)
+    assert stream.getvalue().endswith('level=ERROR msg="Task was destroyed"\n')
+
+
+async def test_the_lines_of_one_round_of_the_loop_are_written_together() -> None:
+    class Writes(io.StringIO):
+        """Remembers each write."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.writes: list[str] = []
+
+        def write(self, text: str) -> int:
+            self.writes.append(text)
+            return super().write(text)
+
+    stream = Writes()
+    log.setup("info", "logfmt", stream)
+    log.on_event(noted("one"))
+    log.on_event(noted("two"))
+    assert not stream.writes
+    await asyncio.sleep(0)
+    assert [text.count("\n") for text in stream.writes] == [2]
