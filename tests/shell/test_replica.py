@@ -12,15 +12,15 @@ from relay.store.protocol import StoreError
 T = TypeVar("T")
 
 
-class Duty:
-    """The duty of a database that is to be had, or belongs to another, or is away."""
+class Role:
+    """The role in a database: it is free, or belongs to another, or the database is away."""
 
     ttl = 15.0
 
     def __init__(self) -> None:
         self.given: bool | None = True
 
-    def take_duty(self, name: str) -> bool:
+    def take_role(self, name: str) -> bool:
         if self.given is None:
             raise StoreError(f"{name}: away")
         return self.given
@@ -51,23 +51,23 @@ class Did:
         self.log.append("resign")
 
 
-def leases(duty: Duty, now: Callable[[], float]) -> PostgresLeases:
-    store = cast("PostgresStore", duty)
+def leases(role: Role, now: Callable[[], float]) -> PostgresLeases:
+    store = cast("PostgresStore", role)
     return PostgresLeases(store, Transactions(), 10.0, lambda *_: None, now)
 
 
 async def test_what_one_does_for_all_is_begun_once_and_ended_when_another_does_it() -> None:
-    duty, did = Duty(), Did()
-    held = leases(duty, lambda: 100.0)
+    role, did = Role(), Did()
+    held = leases(role, lambda: 100.0)
     for given in (True, True, False, False, True):
-        duty.given = given
+        role.given = given
         await held.stand(did.lead, did.resign)
     assert did.log == ["lead", "resign", "lead"]
 
 
 async def test_a_beginning_that_failed_is_tried_again() -> None:
     did = Did()
-    held = leases(Duty(), lambda: 100.0)
+    held = leases(Role(), lambda: 100.0)
     did.fails = RuntimeError("a bug")
     with pytest.raises(RuntimeError):
         await held.stand(did.lead, did.resign)
@@ -78,10 +78,10 @@ async def test_a_beginning_that_failed_is_tried_again() -> None:
 
 
 async def test_without_the_database_it_ends_before_another_may_begin() -> None:
-    duty, did, now = Duty(), Did(), [100.0]
-    held = leases(duty, lambda: now[0])
+    role, did, now = Role(), Did(), [100.0]
+    held = leases(role, lambda: now[0])
     await held.stand(did.lead, did.resign)
-    duty.given = None
+    role.given = None
     for now[0], done in ((104.9, ["lead"]), (105.0, ["lead", "resign"])):
         with pytest.raises(StoreError):
             await held.stand(did.lead, did.resign)

@@ -13,7 +13,7 @@ def resume(card: Card, now: float) -> Card:
 
 
 def waive(card: Card) -> Card:
-    """The card without the duty to show its present state. Later changes are shown."""
+    """The card as it is shown, though its state differs. Later changes are shown."""
     return replace(card, refused=mark(card), owed=(), waiting_since=None)
 
 

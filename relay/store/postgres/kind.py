@@ -19,7 +19,7 @@ _SINGLE = (
     "PostgresLeases._taken",
     *(
         f"PostgresStore.{name}"
-        for name in ("take", "ring", "give_up", "renew", "look", "take_duty", "give_up_duty")
+        for name in ("take", "ring", "give_up", "renew", "look", "take_role", "give_up_role")
     ),
 )
 _encode = msgspec.json.encode

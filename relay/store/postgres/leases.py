@@ -1,4 +1,4 @@
-"""The leases of this process on a PostgreSQL, and the duty that one process does for all."""
+"""The leases of this process on a PostgreSQL, and the role of the process that works for all."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from relay.store.protocol import Lease, StoreError
 from relay.store.writer import Transactions
 
 _WORTH_KEEPING = 5.0  # seconds without work for which a lane stays ours
-_DUTY = "for all"
+_ROLE = "for all"
 
 
 class _Held(Struct):
@@ -117,12 +117,12 @@ class PostgresLeases:
     async def stand(
         self, lead: Callable[[], Awaitable[None]], resign: Callable[[], Awaitable[None]]
     ) -> None:
-        """Takes or keeps the duty for all, if it is to be had; `lead` and `resign` are called when
-        it becomes ours and is ours no more.
+        """Takes or keeps the role, if it is free; `lead` and `resign` are called when it becomes
+        ours and is ours no more.
         """
         before = self._monotonic()
         try:
-            ours = await self._transactions.run_unsynced(partial(self._store.take_duty, _DUTY))
+            ours = await self._transactions.run_unsynced(partial(self._store.take_role, _ROLE))
         except StoreError:
             ours = before + self._call_seconds < self._leads_until
             if self._leads and not ours:
@@ -143,4 +143,4 @@ class PostgresLeases:
         """Lets another process do what one does for all."""
         if self._leads:
             self._leads = False
-            await self._transactions.run(partial(self._store.give_up_duty, _DUTY))
+            await self._transactions.run(partial(self._store.give_up_role, _ROLE))

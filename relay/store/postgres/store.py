@@ -205,22 +205,22 @@ class PostgresStore(SqlStore):
         ]
         return ReadyLanes(now, tuple(lanes))
 
-    def take_duty(self, name: str) -> bool:
-        """Takes or renews what one process does for all; whether it is ours now."""
+    def take_role(self, name: str) -> bool:
+        """Takes or renews a role of which one process has it; whether it is ours now."""
         found = self.server.run(
-            "INSERT INTO duty (name, owner, epoch, until)"  # noqa: S608 - of constants
+            "INSERT INTO role (name, owner, epoch, until)"  # noqa: S608 - of constants
             f" VALUES ($1, $2, 1, {NOW} + $3) ON CONFLICT (name) DO UPDATE SET"
-            " owner = excluded.owner, until = excluded.until, epoch = duty.epoch"
-            " + CASE WHEN duty.owner = excluded.owner THEN 0 ELSE 1 END"
-            f" WHERE duty.owner = excluded.owner OR duty.until <= {NOW} RETURNING 1",
+            " owner = excluded.owner, until = excluded.until, epoch = role.epoch"
+            " + CASE WHEN role.owner = excluded.owner THEN 0 ELSE 1 END"
+            f" WHERE role.owner = excluded.owner OR role.until <= {NOW} RETURNING 1",
             (name, self.replica, self.ttl),
         ).fetchone()
         return found is not None
 
-    def give_up_duty(self, name: str) -> None:
+    def give_up_role(self, name: str) -> None:
         """Lets another process take it at once."""
         self.server.run(
-            "UPDATE duty SET until = 0 WHERE name = $1 AND owner = $2", (name, self.replica)
+            "UPDATE role SET until = 0 WHERE name = $1 AND owner = $2", (name, self.replica)
         )
 
     def accept(self, payloads: Sequence[NewPayload]) -> Kept:

@@ -369,8 +369,8 @@ def drop(db: Database, delivery_id: str, now: float) -> Dropped | Refused:
 
 
 def _let_be(db: Database, row: Row, now: float) -> None:
-    """Frees a card that no delivery waits for from its duty, and stops watching a group without a
-    card.
+    """Lets a card for which no delivery waits stay as it is shown, and stops watching a group that
+    has no card.
     """
     place = (row.lane, row.grp, row.fingerprint)
     card = cards.find(db, *place)
