@@ -120,7 +120,7 @@ class Cluster:
 
 @contextmanager
 def cluster(
-    settings: Sequence[str] = ("fsync=off", "full_page_writes=off"),
+    settings: Sequence[str] = ("fsync=off", "full_page_writes=off", "max_connections=300"),
     primary: Cluster | None = None,
 ) -> Iterator[Cluster]:
     """A server that runs; with a `primary` its standby."""
@@ -205,6 +205,7 @@ pool_mode = transaction
 default_pool_size = 3
 max_client_conn = 500
 query_wait_timeout = 5
+server_idle_timeout = 1
 """)
     user = "nobody" if os.geteuid() == 0 else None
     if user:
