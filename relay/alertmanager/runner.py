@@ -141,7 +141,8 @@ class AlertmanagerRunner:
         next_at = await self._transactions.run(partial(self._store.next_silencing, source))
         pause = None if next_at is None else max(0.0, next_at - self._clock())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._work.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._work.wait()
 
     async def advance(self, silencing: Silencing) -> Silencing:
         """Makes one call of a silencing. Its state is stored before and after."""
@@ -179,7 +180,8 @@ class AlertmanagerRunner:
         if next_end is not None:
             pause = min(pause, max(1.0, next_end - self._clock() + _AFTER_END))
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._look_again.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._look_again.wait()
 
     async def poll(self) -> Poll | None:
         """What is suppressed now, if Alertmanager answers."""

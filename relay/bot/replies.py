@@ -61,7 +61,8 @@ class Replies:
         pause: float | None = None
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._work.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._work.wait()
             self._work.clear()
             pause = await self._round()
 

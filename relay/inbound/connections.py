@@ -142,7 +142,8 @@ class _Connections:
                 wire.abort()
         if self._busy:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._rested.wait(), within)
+                async with asyncio.timeout(within):
+                    await self._rested.wait()
 
     def enter(self, connection: web.RequestHandler, wire: asyncio.WriteTransport) -> None:
         """Makes room for the connection, or ends it at once if all others are at work."""

@@ -180,7 +180,8 @@ class Heartbeats:
 
     async def _call(self, name: str, request: Request) -> None:
         try:
-            answer = await asyncio.wait_for(self._exchange(request), _PING_WAITS)
+            async with asyncio.timeout(_PING_WAITS):
+                answer = await self._exchange(request)
         except TimeoutError:
             answer = NoAnswer(sent=True, why="timed out")
         if isinstance(answer, NoAnswer) or answer.status >= 300:

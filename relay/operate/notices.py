@@ -82,10 +82,12 @@ class Notices:
     async def _go_on(self) -> None:
         while True:
             await self.check()
+            notice = None
             with suppress(TimeoutError):
-                notice = await asyncio.wait_for(self._waiting.get(), _CHECK_EVERY)
-                if notice:
-                    await self.post_once(notice)
+                async with asyncio.timeout(_CHECK_EVERY):
+                    notice = await self._waiting.get()
+            if notice:
+                await self.post_once(notice)
 
     async def post_once(self, notice: Notice) -> None:
         """Posts the notice, unless it is open already."""

@@ -59,3 +59,20 @@ async def test_a_notice_that_fails_does_not_end_those_after_it(
     await asyncio.wait_for(done.wait(), 10)
     await notices.stop()
     assert [event.message for event in events if isinstance(event, Noted)] == ["notices failed"]
+
+
+async def test_a_stop_that_comes_with_work_ends_it() -> None:
+    async def post(_notification: Notification) -> None:
+        """Takes any notice."""
+
+    async def refusing() -> tuple[Refusing, ...]:
+        return ()
+
+    config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
+    notices = Notices(post, refusing, lambda: 1000.0, list[Event]().append, config)
+    notices.start(())
+    for _ in range(10):  # until it waits for a notice
+        await asyncio.sleep(0)
+    notices.on_event(TemplateFailed("a.j2", "no pod"))
+    async with asyncio.timeout(10):
+        await notices.stop()
