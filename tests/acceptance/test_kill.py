@@ -153,6 +153,9 @@ async def test_what_the_platform_did_before_the_kill_decides_how_often_it_stands
         sandbox.faults.add("telegram", "*", fault, seconds=30)
         assert await relay.post(payload("DiskFull")) == 200
         await until("the call has reached the platform", lambda: bool(sandbox.faults.struck))
+        if fault == "502":
+            failed = "API request failed"
+            await until("the relay has the answer", lambda: failed in relay.process.output)
         await relay.process.kill()
         sandbox.faults.clear()
         again = await start_relay(running, config)
