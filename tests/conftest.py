@@ -20,7 +20,7 @@ pytest_plugins = ["pytester"]
 canary.watch()
 # What lands is judged by the same examples each time; chance finds news in the other profiles.
 settings.register_profile("quick", max_examples=25, deadline=None, derandomize="CI" in os.environ)
-settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True)
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile(
     "thorough", max_examples=400, deadline=None
 )  # pytest --hypothesis-profile=thorough
