@@ -10,7 +10,7 @@ _PATIENCE, _PAUSE = 10.0, 0.2  # seconds for which a lane is waited for, between
 
 
 class AdminStore:
-    """A store of a command's own. Raises as `PostgresStore` does."""
+    """The store of a command that runs beside the replicas. Raises what `PostgresStore` raises."""
 
     def __init__(self, url: str) -> None:
         self.store = PostgresStore(url)

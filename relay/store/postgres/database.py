@@ -63,7 +63,7 @@ class PostgresDatabase(PostgresStatements):
     def lanes_may_fail(self, _: bool) -> None: ...
 
     def shrink(self) -> None:
-        """Autovacuum does it."""
+        """Nothing: autovacuum gives back what is free."""
 
     def alone(self) -> None:
         """No turn is under way until the end of this transaction."""
@@ -121,18 +121,18 @@ class PostgresDatabase(PostgresStatements):
             raise _AgainError
 
     def expect(self, card: Card) -> None:
-        """Statements may ask for what this card's are."""
+        """Adds the card's values, which statements may have."""
         for name, value in told_of(card).items():
             self._session.give(name, value)
 
     def has_accepted(self, lane: LaneKey, told: Mapping[str, Cells]) -> None:
-        """Something with these values came for the lane."""
+        """Notes that a delivery with these values came for the lane."""
         self._accepted[lane] = told
         self._last_accepted = lane
 
     @contextmanager
     def accepting(self) -> Iterator[None]:
-        """What is accepted here waits for no turn."""
+        """While this is held, accepting waits for no turn."""
         session = self._session
         before = session.mode
         if before == "none":
@@ -243,5 +243,5 @@ class PostgresDatabase(PostgresStatements):
 
 
 def told_by(error: psycopg.Error) -> str:
-    """The first line of what the database says."""
+    """The first line of the database's message."""
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -16,7 +16,7 @@ _ROLE = "for all"
 
 
 class _Held(Struct):
-    """A lease of ours, and until when it is, by our own monotonic clock."""
+    """A lease of this process, and its end by the monotonic clock of this process."""
 
     lease: Lease
     until: float
@@ -79,16 +79,16 @@ class PostgresLeases:
 
     @property
     def count(self) -> int:
-        """How many lanes are ours."""
+        """The number of lanes that this process owns."""
         return len(self._held)
 
     @property
     def leads(self) -> bool:
-        """Whether this process does what one does for all."""
+        """Whether this process has the role."""
         return self._leads
 
     async def renew(self) -> None:
-        """Renews what is held; what is no longer ours is held no more."""
+        """Renews the leases of this process and drops those that it lost."""
         held = list(self._held.values())
         if not held:
             return
@@ -103,7 +103,7 @@ class PostgresLeases:
                 self.lost += 1
 
     async def look(self) -> tuple[LaneKey, ...]:
-        """The lanes that have work and nobody's lease but ours."""
+        """The lanes that have work and that no other process owns."""
         before = self._monotonic()
         try:
             look = await self._transactions.run_unsynced(self._store.look)
@@ -140,7 +140,7 @@ class PostgresLeases:
                 raise
 
     async def leave(self) -> None:
-        """Lets another process do what one does for all."""
+        """Gives up the role."""
         if self._leads:
             self._leads = False
             await self._transactions.run(partial(self._store.give_up_role, _ROLE))

@@ -26,7 +26,7 @@ _Key = tuple[str, tuple[int, ...]]
 
 
 def _number(text: bytes) -> int | float:
-    """The sum of whole numbers is one."""
+    """The sum of whole numbers, as a whole number."""
     told = text.decode()
     return int(told) if told.lstrip("-").isdigit() else float(told)
 
@@ -44,12 +44,12 @@ _READERS: dict[int, Callable[[bytes], Any]] = {
 
 
 class Reply:
-    """What a statement gives: its rows, once they were waited for."""
+    """The result of a statement: its rows, once the connection waited for them."""
 
     __slots__ = ("_at", "_error", "_rows", "_wait", "number")
 
     def __init__(self, wait: Callable[["Reply"], None], number: int) -> None:
-        """`number`: of the statement."""
+        """`number` is that of the statement."""
         self._wait = wait
         self.number = number
         self._rows: list[tuple[Any, ...]] | None = None
@@ -57,7 +57,7 @@ class Reply:
         self._at = 0
 
     def tell(self, rows: list[tuple[Any, ...]] | psycopg.Error) -> None:
-        """This is what came of it."""
+        """Sets the result."""
         if isinstance(rows, psycopg.Error):
             self._error, self._rows = rows, []
         else:
@@ -65,7 +65,7 @@ class Reply:
 
     @property
     def is_there(self) -> bool:
-        """It is known what came of it."""
+        """Whether the result is known."""
         return self._rows is not None
 
     def _known(self) -> list[tuple[Any, ...]]:
@@ -123,12 +123,12 @@ class PipelinedConnection:
 
     @property
     def is_lost(self) -> bool:
-        """Nothing can be sent any more."""
+        """Whether the connection is lost."""
         return self._libpq.status != pq.ConnStatus.OK
 
     @property
     def error(self) -> psycopg.Error | None:
-        """Why statements fail since the last `settle`."""
+        """The first error since the last `settle`, or None."""
         return self._error
 
     def close(self) -> None:
@@ -191,7 +191,7 @@ class PipelinedConnection:
             self._wait(writes=True)
 
     def wait(self, reply: Reply | None = None) -> None:
-        """Waits for this one; None: for all. Raises psycopg.Error if the connection is lost."""
+        """Waits for this result; None: for all. Raises psycopg.Error if the connection is lost."""
         if not self._sent or (reply is not None and reply.is_there):
             return
         if (reply.number if reply else self._last) > self._asked_for:
@@ -207,7 +207,7 @@ class PipelinedConnection:
             self._hear(self._sent.popleft())
 
     def _hear(self, sent: _Sent) -> None:
-        """What came of the oldest that was sent."""
+        """Receives the result of the oldest statement that was sent."""
         result = self._result()
         if sent.ends:
             return
@@ -222,7 +222,7 @@ class PipelinedConnection:
             sent.reply.tell(error or (_rows(result) if result else []))
 
     def _failed(self, result: pq.abc.PGresult | None) -> psycopg.Error:
-        """The first error is what the others follow from."""
+        """Keeps the first error: the others follow from it."""
         if self._error is None:
             if result is None or result.status == pq.ExecStatus.PIPELINE_ABORTED:
                 self._error = psycopg.OperationalError("the connection to the database was lost")
@@ -231,7 +231,7 @@ class PipelinedConnection:
         return self._error
 
     def _result(self) -> pq.abc.PGresult | None:
-        """The next that libpq has; None where a statement's end."""
+        """The next result of libpq; None at the end of a statement."""
         while self._libpq.is_busy():
             self._wait()
         return self._libpq.get_result()

@@ -197,11 +197,11 @@ class Prefetch:
         self._asked: dict[tuple[str, _Params], deque[Reply]] = {}
 
     def give(self, name: str, value: Cells) -> None:
-        """The value is known from now on."""
+        """Adds a value that is known from now on."""
         self._given.setdefault(name, value)
 
     def forget(self) -> None:
-        """What was asked for before is no longer true."""
+        """Forgets all guesses: they may be out of date."""
         self._asked.clear()
 
     def wrote(self, sql: str, parameters: Sequence[Cells], *, waited: bool = False) -> None:
@@ -211,7 +211,7 @@ class Prefetch:
             del self._asked[key]
 
     def asked(self, sql: str, parameters: Sequence[Cells]) -> Reply | None:
-        """What a guess brings of this read."""
+        """The result that a guess brought for this read, if any."""
         key = (sql, tuple(parameters))
         replies = self._asked.get(key)
         found = replies.popleft() if replies else None
@@ -224,7 +224,7 @@ class Prefetch:
         return [each for each in told if not self.has_asked(each)]
 
     def has_asked(self, guess: tuple[str, _Params]) -> bool:
-        """It was sent, and nobody had it yet."""
+        """Whether the guess was sent and its result is unused."""
         return bool(self._asked.get(guess))
 
     def _stepped(self, sql: str, parameters: Sequence[Cells], *, waited: bool) -> None:
@@ -234,9 +234,9 @@ class Prefetch:
         self._steps.append(_Step(sql, tuple(parameters), len(self._given), waited))
 
     def ask(self, guess: tuple[str, _Params], reply: Reply) -> None:
-        """The guess was sent."""
+        """Notes that the guess was sent."""
         self._asked.setdefault(guess, deque()).append(reply)
 
     def learn(self) -> None:
-        """The transaction went well."""
+        """Notes that the transaction was committed."""
         self._history.learn(self._kind, self._steps, self._given)

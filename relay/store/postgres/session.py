@@ -84,7 +84,7 @@ class Session:
 
     @property
     def all_trips(self) -> int:
-        """How often the database was waited for."""
+        """The number of waits for the database."""
         return self.trips + (self._connection.trips if self._connection else 0)
 
     def connected(self, *, prepares: bool) -> PipelinedConnection:
@@ -140,17 +140,17 @@ class Session:
         return connection.send(sql, parameters)
 
     def ask(self, connection: PipelinedConnection, sql: str, parameters: Sequence[Cells]) -> None:
-        """Sends a read that is going to be wanted."""
+        """Sends a read before a statement asks for it."""
         guess = (sql, tuple(parameters))
         if not self._prefetch.has_asked(guess):
             self._prefetch.ask(guess, connection.send(*guess))
 
     def forget_reads(self) -> None:
-        """What was read before may have changed since."""
+        """Forgets results that may have changed since."""
         self._prefetch.forget()
 
     def give(self, name: str, value: Cells) -> None:
-        """Statements may have this value."""
+        """Adds a value that statements may have."""
         self._prefetch.give(name, value)
 
     def run_each(

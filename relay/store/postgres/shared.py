@@ -12,7 +12,7 @@ CALL_SECONDS = 10.0  # for a call, which ends before the lease of its lane does
 
 
 class Shared:
-    """What one process of several has of their storage. Raises as `PostgresStore` does."""
+    """The storage as one of several processes uses it. Raises what `PostgresStore` raises."""
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class PostgresStatements(ABC):
     """
 
     def __init__(self, told: dict[str, str], replica: str) -> None:
-        """`told` is what the address says."""
+        """`told` are the settings of the address."""
         self._told = told
         self._prepares = True
         self.replica = replica
@@ -51,7 +51,7 @@ class PostgresStatements(ABC):
 
     @property
     def trips(self) -> int:
-        """How often the database was waited for."""
+        """The number of waits for the database."""
         return sum(session.all_trips for session in self._sessions)
 
     @property
@@ -281,7 +281,7 @@ class PostgresStatements(ABC):
         return True
 
     def may_send(self) -> bool:
-        """The same."""
+        """As `has_room`."""
         return True
 
     @property
@@ -294,7 +294,7 @@ class PostgresStatements(ABC):
         return 0
 
     def free(self) -> int:
-        """See `used`."""
+        """As `used`."""
         return 0
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ class ReadyLanes(Struct, frozen=True):
 
 
 def _nobody(_: Event) -> None:
-    """Hears nothing."""
+    """Ignores events."""
 
 
 class PostgresStore(SqlStore):
@@ -95,7 +95,7 @@ class PostgresStore(SqlStore):
         self._spreading = partial(spread, self._db)
 
     def close(self) -> None:
-        """Ends the use of the database, by all threads."""
+        """Closes the connections of all threads."""
         self.server.close()
 
     def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
@@ -151,7 +151,7 @@ class PostgresStore(SqlStore):
         return self.server.hold(lease)
 
     def ring(self, lane: LaneKey) -> None:
-        """Whoever has the lane, or takes it, finds that it has work."""
+        """Marks that the lane has work, for its owner or the next one."""
         self.server.run(
             "INSERT INTO lane_work (lane) VALUES ($1) ON CONFLICT (lane)"
             " DO UPDATE SET ready_at = 0, bell = lane_work.bell + 1",
@@ -159,7 +159,7 @@ class PostgresStore(SqlStore):
         )
 
     def renew(self, leases: Sequence[Lease]) -> tuple[Lease, ...]:
-        """Renews these leases; those that are still ours."""
+        """Renews these leases; returns those that this process still has."""
         rows = {self._lane(lease.lane): lease for lease in leases}
         renewed = self.server.run(
             f"UPDATE lease SET until = {NOW} + $4"  # noqa: S608 - of constants
@@ -218,7 +218,7 @@ class PostgresStore(SqlStore):
         return found is not None
 
     def give_up_role(self, name: str) -> None:
-        """Lets another process take it at once."""
+        """Gives up the role at once."""
         self.server.run(
             "UPDATE role SET until = 0 WHERE name = $1 AND owner = $2", (name, self.replica)
         )
@@ -247,7 +247,7 @@ class PostgresStore(SqlStore):
     def begin(
         self, lease: Lease, attempt: Attempt, limits: Sequence[Limit], now: float
     ) -> Begun | Denied:
-        """By the database's clock, read when nobody else can change the budgets any more."""
+        """Begins by the database's clock, read once the budgets are locked."""
         self._held(lease)
         lock(self.server, [limit.key for limit in limits])
         if self._by_own_clock:

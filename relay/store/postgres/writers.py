@@ -13,7 +13,7 @@ THREADS = 4  # for turns and calls, which wait for round trips
 
 
 class Writers(Writer):
-    """See `Writer`. Jobs of different lanes run side by side."""
+    """As `Writer`; jobs of different lanes run side by side."""
 
     def __init__(self, store: Store, threads: int = THREADS) -> None:
         super().__init__(store)
