@@ -27,7 +27,7 @@ from relay.core.routing.route import SUBSCRIPTION
 from relay.store.people import BOT_REPLY_SECONDS, Outgoing, Turn
 from relay.store.sql import budgets
 from relay.store.sql.database import Database, Value
-from relay.store.sql.settlements import end
+from relay.store.sql.settlements import DeliveryEnd, end
 from relay.store.sql.unreadable import needed
 
 _KEPT_INVITES = 30 * 86400.0  # seconds after its end during which an invitation is still listed
@@ -264,8 +264,7 @@ class SqlPeople:
             lane.platform,
             found[0],
             [seq for (seq,) in pending],
-            "dead",
-            EndReason.SUBSCRIPTION_ENDED,
+            DeliveryEnd("dead", EndReason.SUBSCRIPTION_ENDED),
         )
 
     def fallen(self) -> tuple[tuple[Subscription, Down], ...]:

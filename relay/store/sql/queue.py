@@ -30,7 +30,7 @@ from relay.store.queue import (
 )
 from relay.store.sql import cards
 from relay.store.sql.database import Database
-from relay.store.sql.settlements import balance, count, end
+from relay.store.sql.settlements import DeliveryEnd, balance, count, end
 from relay.store.sql.unreadable import readable
 
 _NAMES, _LONGEST_NAME, _LONGEST_KEY = 5, 80, 300
@@ -363,7 +363,8 @@ def drop(db: Database, delivery_id: str, now: float) -> Dropped | Refused:
         return _unknown(delivery_id)
     if row.settlement is not None:
         return Refused(f"{row.id} ended as {row.settlement}: only what is pending can be dropped")
-    end(db, row.lane_key.platform, row.lane, [row.seq], "dead", EndReason.DROPPED, now)
+    how = DeliveryEnd("dead", EndReason.DROPPED, now)
+    end(db, row.lane_key.platform, row.lane, [row.seq], how)
     _let_be(db, row, now)
     return Dropped(row.id, row.lane_key, row.owner)
 

@@ -25,6 +25,12 @@ COUNTERS = (
 )
 
 
+_END = (
+    "UPDATE delivery SET settlement = ?, why = ?, ended_at = ?, into_seq = ?, message = ?"
+    " WHERE lane = ? AND seq = ?"
+)
+
+
 class _State(Struct, frozen=True):
     """The part of a lane's state that says whether it is down."""
 
@@ -39,58 +45,57 @@ def count(db: Database, platform: Platform, receiver: str, name: str, by: int) -
     db.count(platform, receiver, name, by)
 
 
-def end(
-    db: Database,
-    platform: Platform,
-    lane: int,
-    seqs: Sequence[int],
-    settlement: Settlement,
-    why: str,
-    at: float | None = None,
-    into: int | None = None,
-    message: MessageRef | None = None,
-) -> tuple[Ended, ...]:
-    """Ends those of the deliveries that are pending, each counted once, under its owner. They ended
-    `at` (Unix seconds), by being merged `into` another delivery or by being shown in the message.
+class DeliveryEnd(Struct, frozen=True):
+    """How deliveries end: `at` (Unix seconds), merged `into` another delivery of the lane, or shown
+    in the message.
     """
-    shown = _encode(message) if message else None
+
+    settlement: Settlement
+    why: str = ""
+    at: float | None = None
+    into: int | None = None
+    message: MessageRef | None = None
+
+
+def end(
+    db: Database, platform: Platform, lane: int, seqs: Sequence[int], how: DeliveryEnd
+) -> tuple[Ended, ...]:
+    """Ends those of the deliveries that are pending, each counted once, under its owner."""
     owners: Counter[str] = Counter()
     for seq in seqs:
         for (owner,) in db.execute(
-            "UPDATE delivery SET settlement = ?, why = ?, ended_at = ?, into_seq = ?, message = ?"
-            " WHERE lane = ? AND seq = ? AND settlement IS NULL RETURNING owner",
-            (settlement, why, at, into, shown, lane, seq),
+            f"{_END} AND settlement IS NULL RETURNING owner", (*_values(how), lane, seq)
         ).fetchall():
             owners[owner] += 1
-    for owner, ended in owners.items():
-        count(db, platform, owner, settlement, ended)
-    return tuple(Ended(owner, settlement, ended, why=why) for owner, ended in owners.items())
+    return _counted(db, platform, owners, how)
 
 
 def end_known(
-    db: Database,
-    platform: Platform,
-    lane: int,
-    pending: Mapping[int, str],
-    settlement: Settlement,
-    why: str,
-    at: float | None = None,
-    into: int | None = None,
-    message: MessageRef | None = None,
+    db: Database, platform: Platform, lane: int, pending: Mapping[int, str], how: DeliveryEnd
 ) -> tuple[Ended, ...]:
     """Ends these deliveries, of which it was read in this transaction that they are pending on a
     card, and whose they are.
     """
-    shown = _encode(message) if message else None
-    db.executemany(
-        "UPDATE delivery SET settlement = ?, why = ?, ended_at = ?, into_seq = ?, message = ?"
-        " WHERE lane = ? AND seq = ? AND card IS NOT NULL",
-        [(settlement, why, at, into, shown, lane, seq) for seq in pending],
-    )
-    owners = Counter(pending.values())
+    values = _values(how)
+    db.executemany(f"{_END} AND card IS NOT NULL", [(*values, lane, seq) for seq in pending])
+    return _counted(db, platform, Counter(pending.values()), how)
+
+
+def _values(
+    how: DeliveryEnd,
+) -> tuple[Settlement, str, float | None, int | None, bytes | None]:
+    message = _encode(how.message) if how.message else None
+    return how.settlement, how.why, how.at, how.into, message
+
+
+def _counted(
+    db: Database, platform: Platform, owners: Mapping[str, int], how: DeliveryEnd
+) -> tuple[Ended, ...]:
     for owner, ended in owners.items():
-        count(db, platform, owner, settlement, ended)
-    return tuple(Ended(owner, settlement, ended, why=why) for owner, ended in owners.items())
+        count(db, platform, owner, how.settlement, ended)
+    return tuple(
+        Ended(owner, how.settlement, ended, why=how.why) for owner, ended in owners.items()
+    )
 
 
 def pending_lanes(db: Database) -> tuple[tuple[LaneKey, str], ...]:

@@ -60,7 +60,14 @@ from relay.store.sql.clock_ahead import move_times_back, move_times_on
 from relay.store.sql.database import Database
 from relay.store.sql.people import SqlPeople
 from relay.store.sql.purge import Purge
-from relay.store.sql.settlements import balance, down, end, end_known, pending_lanes
+from relay.store.sql.settlements import (
+    DeliveryEnd,
+    balance,
+    down,
+    end,
+    end_known,
+    pending_lanes,
+)
 from relay.store.sql.spread import spread, take_woken
 from relay.store.sql.unreadable import needed, readable
 
@@ -138,7 +145,7 @@ class SqlStore:
     ) -> tuple[Ended, ...]:
         where = (self._held(lease), text(group), fingerprint)
         seqs = waiting.superseded(self._db, *where, before, empty_before)
-        return self._end(lease.lane, seqs, "merged", "", now, into)
+        return self._end(lease.lane, seqs, DeliveryEnd("merged", "", now, into))
 
     def look_again(self, lease: Lease, now: float) -> None:
         waiting.look_again(self._db, self._held(lease), now)
@@ -166,9 +173,7 @@ class SqlStore:
             self._end(
                 lease.lane,
                 unreadable.clear(self._db, self._held(lease)),
-                "dead",
-                EndReason.UNREADABLE,
-                now,
+                DeliveryEnd("dead", EndReason.UNREADABLE, now),
             )
             return claim(self._db, self._held(lease), lease.lane, now, page, before)
 
@@ -220,9 +225,13 @@ class SqlStore:
             return repeated + self._counted(lane, row, card, now)
         owners = {seq: owner for seq, owner, *_ in self._pending(row, group, card)}
         if change.muted_by:
-            return repeated + self._end_known(lane, owners, "muted", change.muted_by, now)
+            return repeated + self._end_known(
+                lane, owners, DeliveryEnd("muted", change.muted_by, now)
+            )
         into, message = (card.shown_seq, card.shown.message) if card.shown else (None, None)
-        return repeated + self._end_known(lane, owners, "merged", "", now, into, message)
+        return repeated + self._end_known(
+            lane, owners, DeliveryEnd("merged", "", now, into, message)
+        )
 
     def _duplicates(
         self, lane: LaneKey, change: CardChange, now: float | None
@@ -235,7 +244,7 @@ class SqlStore:
         return tuple(
             ended
             for original, seqs in of.items()
-            for ended in self._end(lane, seqs, "duplicate", "", now, original or None)
+            for ended in self._end(lane, seqs, DeliveryEnd("duplicate", "", now, original or None))
         )
 
     def _counted(
@@ -246,7 +255,9 @@ class SqlStore:
         cards.digest_shown(self._db, row, 0.0)
         cards.release(self._db, row)
         message = digest.shown.message if digest.shown else None
-        return self._end_known(lane, owners, "merged", EndReason.COUNTED, now, None, message)
+        return self._end_known(
+            lane, owners, DeliveryEnd("merged", EndReason.COUNTED, now, None, message)
+        )
 
     def _pending(self, row: int, group: str, card: Card) -> list[_Pending]:
         """The pending deliveries that the card knows."""
@@ -294,34 +305,15 @@ class SqlStore:
         now: float | None = None,
     ) -> tuple[Ended, ...]:
         cards.unwatch(self._db, self._held(lease), seqs)
-        return self._end(lease.lane, seqs, settlement, why, now)
+        return self._end(lease.lane, seqs, DeliveryEnd(settlement, why, now))
 
-    def _end(
-        self,
-        lane: LaneKey,
-        seqs: Sequence[int],
-        settlement: Settlement,
-        why: str,
-        now: float | None,
-        into: int | None = None,
-        message: MessageRef | None = None,
-    ) -> tuple[Ended, ...]:
-        row = self._lane(lane)
-        return end(self._db, lane.platform, row, seqs, settlement, why, now, into, message)
+    def _end(self, lane: LaneKey, seqs: Sequence[int], how: DeliveryEnd) -> tuple[Ended, ...]:
+        return end(self._db, lane.platform, self._lane(lane), seqs, how)
 
     def _end_known(
-        self,
-        lane: LaneKey,
-        owners: Mapping[int, str],
-        settlement: Settlement,
-        why: str,
-        now: float | None,
-        into: int | None = None,
-        message: MessageRef | None = None,
+        self, lane: LaneKey, owners: Mapping[int, str], how: DeliveryEnd
     ) -> tuple[Ended, ...]:
-        row = self._lane(lane)
-        how = (settlement, why, now, into, message)
-        return end_known(self._db, lane.platform, row, owners, *how)
+        return end_known(self._db, lane.platform, self._lane(lane), owners, how)
 
     def elsewhere(
         self, lane: LaneKey, card: Card, alerts: Sequence[str]
@@ -388,7 +380,9 @@ class SqlStore:
         pending = cards.pending(self._db, row) if result.shown or result.dead else []
         if result.dead:
             owners = {seq: owner for seq, _, _, owner, *_ in pending}
-            return self._end_known(result.lane, owners, "dead", result.dead, result.now)
+            return self._end_known(
+                result.lane, owners, DeliveryEnd("dead", result.dead, result.now)
+            )
         if not result.shown:
             return ()
         named: list[_Pending] = []
@@ -402,7 +396,9 @@ class SqlStore:
         cards.digest_shown(self._db, row, result.now)
         cards.release(self._db, row)
         return self._delivered(result, named, EndReason.DIGEST) + self._end_known(
-            result.lane, counted, "merged", EndReason.COUNTED, result.now, None, _message(result)
+            result.lane,
+            counted,
+            DeliveryEnd("merged", EndReason.COUNTED, result.now, None, _message(result)),
         )
 
     def _delivered(
@@ -410,7 +406,7 @@ class SqlStore:
     ) -> tuple[Ended, ...]:
         lane, now, row = result.lane, result.now, self._lane(result.lane)
         owners = {seq: owner for seq, owner, *_ in rows}
-        self._end_known(lane, owners, "delivered", why, now, None, _message(result))
+        self._end_known(lane, owners, DeliveryEnd("delivered", why, now, None, _message(result)))
         latencies: dict[str, list[float]] = {}
         last: dict[str, tuple[str, int]] = {}
         for seq, owner, accepted_at, payload in rows:
@@ -450,10 +446,12 @@ class SqlStore:
             return ()
         owners = {seq: owner for seq, owner, *_ in rows}
         if result.dead:
-            return self._end_known(lane, owners, "dead", result.dead, result.now)
+            return self._end_known(lane, owners, DeliveryEnd("dead", result.dead, result.now))
         last, *_ = rows[-1]
         del owners[last]
-        merged = self._end_known(lane, owners, "merged", "", result.now, last, _message(result))
+        merged = self._end_known(
+            lane, owners, DeliveryEnd("merged", "", result.now, last, _message(result))
+        )
         return merged + self._delivered(result, rows[-1:])
 
     def move_times_back(self, now: float) -> float:
@@ -510,11 +508,14 @@ class SqlStore:
         told = [*late][:_MOST_TOLD]
         found: list[Ended] = []
         for number in told:
-            ended = self._end(lane, late[number], "expired", EndReason.EXPIRED, now)
+            ended = self._end(lane, late[number], DeliveryEnd("expired", EndReason.EXPIRED, now))
             card = waiting.lost_card(self._db, number)
             found += [replace(each, card=card) for each in ended]
         others = [seq for number in late if number not in told for seq in late[number]]
-        return (*found, *self._end(lane, others, "expired", EndReason.EXPIRED, now))
+        return (
+            *found,
+            *self._end(lane, others, DeliveryEnd("expired", EndReason.EXPIRED, now)),
+        )
 
     def shed(
         self, lane: LaneKey, receiver: str, share: int, now: float | None = None
@@ -522,7 +523,7 @@ class SqlStore:
         row = self._lane(lane)
         refused = self.state(lane).down is not None
         seqs = waiting.beyond_share(self._db, row, receiver, share, refused=refused)
-        return self._end(lane, seqs, "expired", EndReason.SHARE, now)
+        return self._end(lane, seqs, DeliveryEnd("expired", EndReason.SHARE, now))
 
     def purge(self, before: float, size: int, most: int) -> int:
         return self._purge.some(before, size, most)
