@@ -22,7 +22,7 @@ from relay.core.template.template import render
 from relay.core.text.markup import MarkupName
 from relay.operate.paced import Paced
 from relay.platforms.contract import Platforms
-from relay.settings.attempt import (
+from relay.settings.playground import (
     Answer,
     Attempt,
     ConfigTried,

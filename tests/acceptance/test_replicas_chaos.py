@@ -209,7 +209,7 @@ def standing(store: PostgresStore) -> str:
             "SELECT extract(epoch FROM clock_timestamp())",
             "SELECT * FROM lease",
             "SELECT * FROM lane_work",
-            "SELECT * FROM role",
+            "SELECT * FROM leader",
             "SELECT * FROM progress",
             "SELECT * FROM config",
             "SELECT lane FROM attempt",

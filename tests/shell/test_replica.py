@@ -12,15 +12,15 @@ from relay.store.protocol import StoreError
 T = TypeVar("T")
 
 
-class Role:
-    """The role in a database: it is free, or belongs to another, or the database is away."""
+class Lead:
+    """The lead in a database: it is free, or belongs to another, or the database is away."""
 
     ttl = 15.0
 
     def __init__(self) -> None:
         self.given: bool | None = True
 
-    def take_role(self, name: str) -> bool:
+    def take_lead(self, name: str) -> bool:
         if self.given is None:
             raise StoreError(f"{name}: away")
         return self.given
@@ -51,23 +51,23 @@ class Did:
         self.log.append("resign")
 
 
-def leases(role: Role, now: Callable[[], float]) -> PostgresLeases:
-    store = cast("PostgresStore", role)
+def leases(database: Lead, now: Callable[[], float]) -> PostgresLeases:
+    store = cast("PostgresStore", database)
     return PostgresLeases(store, Transactions(), 10.0, lambda *_: None, now)
 
 
 async def test_what_one_does_for_all_is_begun_once_and_ended_when_another_does_it() -> None:
-    role, did = Role(), Did()
-    held = leases(role, lambda: 100.0)
+    database, did = Lead(), Did()
+    held = leases(database, lambda: 100.0)
     for given in (True, True, False, False, True):
-        role.given = given
+        database.given = given
         await held.stand(did.lead, did.resign)
     assert did.log == ["lead", "resign", "lead"]
 
 
 async def test_a_beginning_that_failed_is_tried_again() -> None:
     did = Did()
-    held = leases(Role(), lambda: 100.0)
+    held = leases(Lead(), lambda: 100.0)
     did.fails = RuntimeError("a bug")
     with pytest.raises(RuntimeError):
         await held.stand(did.lead, did.resign)
@@ -78,10 +78,10 @@ async def test_a_beginning_that_failed_is_tried_again() -> None:
 
 
 async def test_without_the_database_it_ends_before_another_may_begin() -> None:
-    role, did, now = Role(), Did(), [100.0]
-    held = leases(role, lambda: now[0])
+    database, did, now = Lead(), Did(), [100.0]
+    held = leases(database, lambda: now[0])
     await held.stand(did.lead, did.resign)
-    role.given = None
+    database.given = None
     for now[0], done in ((104.9, ["lead"]), (105.0, ["lead", "resign"])):
         with pytest.raises(StoreError):
             await held.stand(did.lead, did.resign)

@@ -20,7 +20,7 @@ from tests.store.test_store import fold_all, new_payload
 
 pytestmark = pytest.mark.postgres
 _TYPES = {"INTEGER": "bigint", "REAL": "double precision", "TEXT": "text", "BLOB": "bytea"}
-_OWN_TABLES = {"lane_work", "lease", "role", "replica", "schema_version"}
+_OWN_TABLES = {"lane_work", "lease", "leader", "replica", "schema_version"}
 
 
 def columns_of(store: PostgresStore) -> dict[str, list[tuple[str, str]]]:

@@ -20,7 +20,7 @@ from relay.store.sqlite.store import SqliteStore
 
 _AT_ONCE = 1000  # rows
 # What only several processes need, and what is made anew for the other engine.
-_OWN = ("lane_work", "lease", "role", "replica", "schema_version", "progress")
+_OWN = ("lane_work", "lease", "leader", "replica", "schema_version", "progress")
 _EMPTY = ("payload", "lane", "delivery", "card", "bot", "chat", "subscription", "invite", "take")
 Cells = Sequence[Any]
 
@@ -87,7 +87,7 @@ def _transaction(url: str) -> Connection:
 
 def _check_quiet(database: Connection) -> None:
     runs = database.execute(
-        "SELECT 1 FROM role WHERE until > extract(epoch FROM clock_timestamp())"
+        "SELECT 1 FROM leader WHERE until > extract(epoch FROM clock_timestamp())"
         " UNION ALL SELECT 1 FROM lease WHERE until > extract(epoch FROM clock_timestamp()) LIMIT 1"
     ).fetchone()
     if runs:

@@ -19,7 +19,7 @@ _SINGLE = (
     "PostgresLeases._taken",
     *(
         f"PostgresStore.{name}"
-        for name in ("take", "ring", "give_up", "renew", "look", "take_role", "give_up_role")
+        for name in ("take", "ring", "give_up", "renew", "look", "take_lead", "give_up_lead")
     ),
 )
 _encode = msgspec.json.encode

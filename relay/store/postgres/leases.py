@@ -1,4 +1,4 @@
-"""The leases of this process on a PostgreSQL, and the role of the process that works for all."""
+"""The leases of this process on a PostgreSQL, and whether it leads: works for all of them."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from relay.store.protocol import Lease, StoreError
 from relay.store.writer import Transactions
 
 _WORTH_KEEPING = 5.0  # seconds without work for which a lane stays ours
-_ROLE = "for all"
+_LEAD = "for all"
 
 
 class _Held(Struct):
@@ -84,7 +84,7 @@ class PostgresLeases:
 
     @property
     def leads(self) -> bool:
-        """Whether this process has the role."""
+        """Whether this process leads."""
         return self._leads
 
     async def renew(self) -> None:
@@ -117,12 +117,12 @@ class PostgresLeases:
     async def stand(
         self, lead: Callable[[], Awaitable[None]], resign: Callable[[], Awaitable[None]]
     ) -> None:
-        """Takes or keeps the role, if it is free; `lead` and `resign` are called when it becomes
+        """Takes or keeps the lead, if it is free; `lead` and `resign` are called when it becomes
         ours and is ours no more.
         """
         before = self._monotonic()
         try:
-            ours = await self._transactions.run_unsynced(partial(self._store.take_role, _ROLE))
+            ours = await self._transactions.run_unsynced(partial(self._store.take_lead, _LEAD))
         except StoreError:
             ours = before + self._call_seconds < self._leads_until
             if self._leads and not ours:
@@ -140,7 +140,7 @@ class PostgresLeases:
                 raise
 
     async def leave(self) -> None:
-        """Gives up the role."""
+        """Gives up the lead."""
         if self._leads:
             self._leads = False
-            await self._transactions.run(partial(self._store.give_up_role, _ROLE))
+            await self._transactions.run(partial(self._store.give_up_lead, _LEAD))

@@ -205,22 +205,22 @@ class PostgresStore(SqlStore):
         ]
         return ReadyLanes(now, tuple(lanes))
 
-    def take_role(self, name: str) -> bool:
-        """Takes or renews a role of which one process has it; whether it is ours now."""
+    def take_lead(self, name: str) -> bool:
+        """Takes or renews the lead; whether it is ours now."""
         found = self.server.run(
-            "INSERT INTO role (name, owner, epoch, until)"  # noqa: S608 - of constants
+            "INSERT INTO leader (name, owner, epoch, until)"  # noqa: S608 - of constants
             f" VALUES ($1, $2, 1, {NOW} + $3) ON CONFLICT (name) DO UPDATE SET"
-            " owner = excluded.owner, until = excluded.until, epoch = role.epoch"
-            " + CASE WHEN role.owner = excluded.owner THEN 0 ELSE 1 END"
-            f" WHERE role.owner = excluded.owner OR role.until <= {NOW} RETURNING 1",
+            " owner = excluded.owner, until = excluded.until, epoch = leader.epoch"
+            " + CASE WHEN leader.owner = excluded.owner THEN 0 ELSE 1 END"
+            f" WHERE leader.owner = excluded.owner OR leader.until <= {NOW} RETURNING 1",
             (name, self.replica, self.ttl),
         ).fetchone()
         return found is not None
 
-    def give_up_role(self, name: str) -> None:
-        """Gives up the role at once."""
+    def give_up_lead(self, name: str) -> None:
+        """Gives up the lead at once."""
         self.server.run(
-            "UPDATE role SET until = 0 WHERE name = $1 AND owner = $2", (name, self.replica)
+            "UPDATE leader SET until = 0 WHERE name = $1 AND owner = $2", (name, self.replica)
         )
 
     def accept(self, payloads: Sequence[NewPayload]) -> Kept:

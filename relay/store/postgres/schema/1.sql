@@ -1,5 +1,5 @@
 -- The tables of SQLite's schema (what each is for stands there), with the columns in the same order, and those that
--- several processes need: lease, lane_work, role, replica. Text is compared byte by byte, as SQLite does it.
+-- several processes need: lease, lane_work, leader, replica. Text is compared byte by byte, as SQLite does it.
 -- A B-tree takes no more than some 2,700 bytes of a row: what a payload can make longer is found by its hash.
 CREATE TABLE payload (
     id BIGINT PRIMARY KEY,
@@ -49,8 +49,8 @@ CREATE TABLE lease (
     until DOUBLE PRECISION NOT NULL
 ) WITH (fillfactor = 50);
 
--- Roles, each of one process: what it does for all.
-CREATE TABLE role (
+-- The process that works for all, by what it does for them.
+CREATE TABLE leader (
     name TEXT COLLATE "C" PRIMARY KEY,
     owner TEXT COLLATE "C" NOT NULL,
     epoch BIGINT NOT NULL,

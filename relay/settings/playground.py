@@ -1,7 +1,7 @@
 """Tries what a person typed into the console in a separate process: a template with an alert, a
 configuration with stored payloads. Nothing in force changes.
 
-`python -m relay.settings.attempt` is the process: it reads a request from standard input and
+`python -m relay.settings.playground` is the process: it reads a request from standard input and
 writes the answer to standard output, both as msgpack. Time and memory are bounded as for the check
 of templates.
 """
@@ -111,7 +111,7 @@ def carry_out(attempt: Attempt) -> Answer:
     """The answer of a separate process. Called from a thread, since it may take the whole time."""
     request = msgspec.msgpack.encode(attempt)
     try:
-        return _answer(output_of("relay.settings.attempt", request, _BOUNDS.patience))
+        return _answer(output_of("relay.settings.playground", request, _BOUNDS.patience))
     except (OSError, msgspec.DecodeError):
         return Ended()
 
