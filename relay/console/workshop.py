@@ -22,19 +22,19 @@ from relay.core.template.template import render
 from relay.core.text.markup import MarkupName
 from relay.operate.paced import Paced
 from relay.platforms.contract import Platforms
+from relay.settings.load import BUILTIN
+from relay.settings.looked_at import LookedAt, look_at
 from relay.settings.playground import (
     Answer,
-    Attempt,
     ConfigTried,
     Made,
+    PlaygroundRequest,
     TemplateTried,
     TryConfig,
     TryTemplate,
     carry_out,
     messages,
 )
-from relay.settings.load import BUILTIN
-from relay.settings.looked_at import LookedAt, look_at
 from relay.store.history import StoredPayload
 from relay.store.protocol import Store
 from relay.store.writer import Transactions
@@ -213,7 +213,7 @@ class Workshop:
                 size -= len(kept.pop(0)[1])
         return tuple(kept)
 
-    async def _try(self, attempt: Attempt) -> Answer:
+    async def _try(self, attempt: PlaygroundRequest) -> Answer:
         async with self._one:
             return await asyncio.to_thread(carry_out, attempt)
 

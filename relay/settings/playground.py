@@ -102,12 +102,12 @@ class Ended(Struct, frozen=True, tag="ended"):
     """The process gave no answer: it exceeded its limits, or did not start."""
 
 
-Attempt = TryTemplate | TryConfig
+PlaygroundRequest = TryTemplate | TryConfig
 Answer = TemplateTried | ConfigTried | Ended
 _answer: Callable[[bytes], Answer] = msgspec.msgpack.Decoder(Answer).decode
 
 
-def carry_out(attempt: Attempt) -> Answer:
+def carry_out(attempt: PlaygroundRequest) -> Answer:
     """The answer of a separate process. Called from a thread, since it may take the whole time."""
     request = msgspec.msgpack.encode(attempt)
     try:
@@ -116,7 +116,7 @@ def carry_out(attempt: Attempt) -> Answer:
         return Ended()
 
 
-def answer(attempt: Attempt) -> TemplateTried | ConfigTried:
+def answer(attempt: PlaygroundRequest) -> TemplateTried | ConfigTried:
     """The answer, made in this process."""
     match attempt:
         case TryTemplate():
@@ -226,7 +226,7 @@ def _recorded(attempt: TryConfig) -> Iterator[Recorded]:
 
 def main() -> None:
     """Answers the request on standard input."""
-    attempt = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Attempt)
+    attempt = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=PlaygroundRequest)
     bound_memory(_BOUNDS.mebibytes)
     bound_time(_BOUNDS.seconds)
     sys.stdout.buffer.write(msgspec.msgpack.encode(answer(attempt)))
