@@ -276,9 +276,8 @@ class _Line(logging.Formatter):
         self._secrets = sorted(texts.union(self._secrets), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        pairs: Pairs = (("msg", record.getMessage()), *getattr(record, "values", ()))
-        if record.exc_info:
-            pairs = (*pairs, *_error(record))
+        values: Pairs = getattr(record, "values", ())
+        pairs: Pairs = (("msg", record.getMessage()), *values, *_error(record))
         texts = "\n".join([value for _, value in pairs if isinstance(value, str)])
         if len(texts) > MAX_VALUE or self._may_leak(texts):
             pairs = tuple((key, self._safe(value)) for key, value in pairs)

@@ -19,6 +19,11 @@ def test_two_label_sets_have_one_fingerprint_only_if_they_are_equal(
     assert own_fingerprint(turned) == own_fingerprint(one)
 
 
+def test_names_and_their_places_count() -> None:
+    one = own_fingerprint({"a": "1", "b": "2"})
+    assert one not in {own_fingerprint({"a": "2", "b": "1"}), own_fingerprint({"a": "1", "c": "2"})}
+
+
 @pytest.mark.parametrize("between", ['","', '":"', "{", "}", "'", "\\", "\x7f", "\n", "é", '"'])
 def test_no_value_is_taken_for_what_stands_between_two(between: str) -> None:
     one = own_fingerprint({"a": f"b{between}c", "d": "e"})

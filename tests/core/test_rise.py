@@ -56,6 +56,20 @@ def test_a_rise_rings_as_such_and_is_one_line_with_its_twin() -> None:
     assert "severity" not in silence(replace(_view(raised, 100), external_url="https://am.example"))
 
 
+def test_what_rose_and_is_over_before_its_reply_is_no_news() -> None:
+    warned = _shown(_after(card(), 1, _alert("a", "warning"), _alert("b", "warning"), seq=1), 2)
+    raised = _after(
+        warned, 100, *(_alert(host, "warning") for host in "ab"), _alert("a", "critical", 99), seq=2
+    )
+    assert [owed.kind for owed in raised.owed] == ["raised"]
+    critical = replace(_alert("a", "critical", 99), status="resolved", ends_at=T0 + 101)
+    others = (_alert("a", "warning"), _alert("b", "warning"))
+    assert _after(raised, 101, *others, critical, seq=3).owed == ()
+    left_out = _after(raised, 101, *others, seq=3)
+    assert [owed.kind for owed in left_out.owed] == ["raised"]
+    assert ripen(left_out, POLICY, T0 + 101 + POLICY.late_hold).owed == ()
+
+
 def test_a_copy_of_another_replica_is_no_news() -> None:
     one = replace(_alert("db-1", "critical", 30), fingerprint="one")
     one = replace(one, labels={**one.labels, "prometheus_replica": "prometheus-0"})

@@ -73,6 +73,15 @@ def test_the_telegram_templates_say_the_same_in_every_markup(view: str) -> None:
     assert len(said) == 1
 
 
+@pytest.mark.parametrize("begin", ["", "https://runbooks.example.org/disk "])
+def test_a_long_text_with_a_link_is_shortened_as_little_as_one_without(begin: str) -> None:
+    text = begin + "word " * 1000
+    view = sample.view((sample.alert(0, annotations={"description": text}),), now=60)
+    shown = _card("{{ description }}", view, room=1100).message.body
+    assert 900 < len(shown.text) <= 1100
+    assert bool(shown.spans) == bool(begin)
+
+
 def test_a_value_is_never_markup() -> None:
     body = _card("<b>{{ '</b><i>*_`&lt;' }}</b>{{ '<i>' ~ 'x' }}").message.body
     assert body == RichText("</b><i>*_`&lt;<i>x", (Span("bold", 0, 14),))
