@@ -276,8 +276,8 @@ class _Line(logging.Formatter):
         self._secrets = sorted(texts.union(self._secrets), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        values: Pairs = getattr(record, "values", ())
-        pairs: Pairs = (("msg", record.getMessage()), *values, *_error(record))
+        own: Pairs = getattr(record, "values", ())
+        pairs: Pairs = (("msg", record.getMessage()), *own, *_error(record))
         texts = "\n".join([value for _, value in pairs if isinstance(value, str)])
         if len(texts) > MAX_VALUE or self._may_leak(texts):
             pairs = tuple((key, self._safe(value)) for key, value in pairs)
