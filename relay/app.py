@@ -443,11 +443,13 @@ class App:
         refused = await self._web_auth.reload() if self._web_auth else ""
         if refused:
             rules, faults = None, (*faults, *map(of_web_config, refused.splitlines()))
+        if rules:
+            self._prime(rules.active)
+            await self._adopt(rules.active)
+        # Whoever is told so, by the metrics for one, may count on it: the new file routes.
         self._emit_all(loaded(rules, faults, why, self._clock()))
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
-        await self._adopt(rules.active)
-        self._prime(rules.active)
         await self._acting.follow_bots()
         with suppress(StoreError):
             await self._move_cards()

@@ -13,6 +13,7 @@ import pytest
 from relay import __version__
 from relay.__main__ import main
 from relay.app import App, Options
+from relay.core.event import Event, Loaded
 from relay.operate import log
 from relay.sandbox.server import Sandbox
 from relay.store.data_dir import CannotStart, DataDir
@@ -210,6 +211,26 @@ async def test_an_address_in_use_is_told_with_what_to_do(sandbox: Sandbox, tmp_p
     words = r": Address already in use; name another address with --web\.listen-address$"
     with pytest.raises(CannotStart, match=words):
         await app.start()
+
+
+async def test_a_reload_is_told_when_the_new_file_routes(tmp_path: Path) -> None:
+    """Whoever waits for the metric or the log line and posts then is routed by the new file."""
+    told: list[tuple[str, str]] = []
+    file = tmp_path / "relay.yml"
+    file.write_text(GOOD)
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Loaded) and event.why != "start":
+            told.append((event.why, app.config.current.routing.root.receiver))
+
+    app = App(Options(file, tmp_path / "data", port=0), hooks=(on_event,))
+    await app.start()
+    file.write_text(GOOD.replace("ops", "dba"))
+    await app.reload("SIGHUP")
+    file.write_text("route: {receiver: nobody}\nreceivers: []\n")
+    await app.reload("HTTP")
+    await app.stop()
+    assert told == [("SIGHUP", "dba"), ("HTTP", "dba")]
 
 
 async def test_one_reload_ends_before_the_next_begins(
