@@ -19,7 +19,7 @@ MEBIBYTE = 1 << 20
 ROOM = 400  # MiB
 ANSWER = 20.0  # seconds
 MOST_TRIES = 3
-BESIDE, SHARE = 1.0, 1 / 8  # seconds; of the time from the request to the card, on a slow machine
+BESIDE, SHARE = 1.0, 1 / 4  # seconds; of the time from the request to the card, on a slow machine
 CONFIG = """\
 global:
   telegram_api_url: "http://127.0.0.1:9"

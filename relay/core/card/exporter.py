@@ -15,9 +15,15 @@ _SCRAPED = (
     "app_kubernetes_io_name", "app_kubernetes_io_instance", "app_kubernetes_io_component",
 )  # fmt: skip
 _EXPORTER = re.compile(
-    r"exporter|kube-state-metrics|cadvisor|pushgateway"
-    r"|^(?:node|kubelet|windows|blackbox|snmp)$|^(?:blackbox|snmp)[-_]"
+    r"exporter|kube-state-metrics|cadvisor|pushgateway|^(?:yace|cloudwatch)"
+    r"|^(?:node|kubelet|windows|blackbox|snmp|ipmi)$|^(?:blackbox|snmp|ipmi)[-_]"
 )
+# Pods that tell of other things than themselves, in labels of the metric without a prefix.
+_CONTROLLER = re.compile(
+    r"^(?:argocd|cert-manager|external-secrets|flux|helm-controller|ingress-nginx|keda"
+    r"|kustomize-controller|longhorn-manager|source-controller|velero)-"
+)
+_KUBELETS = re.compile(r"^(?:kubelet|.*cadvisor.*)$")  # tell of all pods, and are none
 _PROXY = "kube-rbac-proxy"  # the container in front of an exporter that checks who reads it
 _PORT = re.compile(r"(.*[^:\]]|\[.*\]):([0-9]{1,5})", re.DOTALL)
 # Ports of Prometheus' exporters, without those that servers in the same range use, and the
@@ -25,6 +31,7 @@ _PORT = re.compile(r"(.*[^:\]]|\[.*\]):([0-9]{1,5})", re.DOTALL)
 _EXPORTER_PORTS = range(9100, 10000)
 _SERVERS_PORTS = frozenset({9200, 9300, 9418, 9999})
 _OTHER_PORTS = frozenset({10250, 10249, 10255, 15692})
+_OWN = frozenset({"pod", "container", "namespace", "service", "job", "endpoint"})
 _ALL_REMEMBERED = 2000  # characters of all names of an alert
 
 
@@ -39,11 +46,20 @@ def scraped(labels: Labels) -> Set[str]:
     )
     instance, pod = labels.get("instance", ""), labels.get("pod", "")
     exporter = metrics or bool(_EXPORTER.search(job)) or _exporters_port(instance)
+    kubelet = _KUBELETS.match(job) or _KUBELETS.match(labels.get("service", ""))
     told = _Telling(
         metrics=metrics,
         exporter=exporter,
         proxied=labels.get("container", "").startswith(_PROXY),
-        own_pod=bool(pod and (_EXPORTER.search(pod) or (exporter and job and job in pod))),
+        own_pod=bool(
+            "kube-state-metrics" in pod
+            if metrics
+            else pod
+            and not kubelet
+            and (_EXPORTER.search(pod) or (exporter and job and job in pod))
+        ),
+        controller=bool(_CONTROLLER.match(pod)) and not metrics and not kubelet,
+        service=_is_scraped_service(labels, job),
         host=bool(instance and _EXPORTER.search(host(instance))),
         told=bool(instance or labels.get("job")),
     )
@@ -52,16 +68,27 @@ def scraped(labels: Labels) -> Set[str]:
     return _aside(names, told) if short else _aside.__wrapped__(names, told)
 
 
+def _is_scraped_service(labels: Labels, job: str) -> bool:
+    """Whether `service` is the target's, as the Prometheus operator writes it, and not a label of
+    the metric.
+    """
+    service = labels.get("service", "")
+    names = "endpoint" in labels or "pod" in labels or service == job
+    return names or bool(_EXPORTER.search(service))
+
+
 class _Telling(NamedTuple):
     """What the values of labels say about the scraped target: it is kube-state-metrics, or some
-    exporter; it is behind a proxy; the pod is its own; its host is named after it; there is an
-    instance or a job.
+    exporter; it is behind a proxy; the pod is its own, or that of a controller, which tells of
+    others; the service is its own; its host is named after it; there is an instance or a job.
     """
 
     metrics: bool
     exporter: bool
     proxied: bool
     own_pod: bool
+    controller: bool
+    service: bool
     host: bool
     told: bool
 
@@ -80,10 +107,13 @@ def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
         aside |= {"job", "instance"}
     if values.proxied:
         aside.add("container")
-    if values.own_pod:
-        aside |= {"pod", "container", "namespace", "service", "job", "endpoint"}
     if values.metrics:
         aside |= set(_SCRAPED)
+    if values.own_pod or values.controller:
+        own = _OWN | {"instance"} if values.controller else _OWN
+        # A pod is ill itself where nothing else is.
+        if any(tier(name)[0] <= PART for name in set(names) - aside - own - NEVER):
+            aside |= own
     left = set(names) - aside - NEVER
     if any(tier(name)[0] == KUBE for name in left):
         aside |= {"instance", "job", "endpoint", "metrics_path", "app", "helm_sh_chart"}
@@ -92,7 +122,7 @@ def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
     elif any(tier(name)[0] <= PART for name in left):
         aside |= {"endpoint", "metrics_path"}
         if values.exporter:
-            aside |= {"job", "service"}
+            aside |= {"job", "service"} if values.service else {"job"}
     if values.host and any(
         tier(name)[0] <= PLACE for name in left - {"instance", "job", "service"}
     ):

@@ -15,14 +15,17 @@ from relay.core.alert import Labels
 from relay.core.card.exporter import scraped, shown_value
 from relay.core.card.label_names import (
     KUBE,
+    LAST_PART,
     MACHINE,
     MANNER,
+    MEASURING,
     NEVER,
     OTHER,
     PART,
     PLACE,
     SERVICE,
     THING,
+    is_named_by,
     tier,
 )
 from relay.core.text.richtext import clean
@@ -32,6 +35,7 @@ _ALIASES = ("instance", "nodename", "host", "hostname", "host_name", "instance_n
 # Labels of the scraped target, used if the labels say nothing else.
 _LAST_RESORT = ("service", "job", "pod", "container", "instance", "namespace", "endpoint", "id")
 _DIGITS = re.compile(r"([0-9]{1,15})")
+_NUMBER = re.compile(r"[-+0-9.,eE%]{1,30}")
 _LONGEST = 60  # characters of a value; a longer one loses its middle
 _LONGEST_SEVERITY = 20
 _MOST_WHO, _MOST_PARTS, _MOST_WHERE = 3, 2, 3
@@ -223,8 +227,9 @@ class _Made(Struct, frozen=True):
 
 def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[str]) -> _Made:
     """The labels of those names, each in the place where it tells most."""
+    alert = labels.get("alertname", "")
     ranked = sorted(
-        (tier(name), name)
+        (_rank(alert, name, labels[name]), name)
         for name in names
         if labels.get(name) and name not in NEVER and name not in ignores
     )
@@ -235,20 +240,20 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
     chosen = _chosen(by_tier)
     places = [*by_tier.get(PLACE, ())]
     if not chosen and not places:
-        chosen = by_tier.get(MANNER, [])[:1]
+        chosen = [name for name in by_tier.get(MANNER, ()) if name not in MEASURING][:1]
     promoted = [name for name in left if name in group and name not in (*chosen, *places, "job")]
     told_where = [name for name in (*places, *promoted) if name not in chosen][:_MOST_WHERE]
     told: list[str] = []
     at: list[str] = []
     rest: list[str] = []
     for name in chosen:
-        value = short(shown_value(labels, name))
+        value = _named(labels, name)
         if value in told:
             rest.append(f"{name}={value}")
         else:
             told.append(value)
     for name in told_where:
-        value = short(shown_value(labels, name))
+        value = _named(labels, name)
         if value in at:
             rest.append(f"{name}={value}")
         else:
@@ -264,6 +269,22 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
         if not twin or shown_value(labels, name) != shown_value(labels, twin):
             rest.append(f"{one_line(name)}={short(shown_value(labels, name))}")
     return _Made(tuple(told), tuple(at), tuple(rest))
+
+
+def _rank(alert: str, name: str, value: str) -> tuple[int, int]:
+    """How telling a label is. One that nobody knows names a part of the thing if the alert's name
+    speaks of it.
+    """
+    known = tier(name)
+    if known[0] == OTHER and not _NUMBER.fullmatch(value) and is_named_by(alert, name):
+        return LAST_PART
+    return known
+
+
+def _named(labels: Labels, name: str) -> str:
+    """The value as a head shows it: a bare number with the name of its label."""
+    value = short(shown_value(labels, name))
+    return f"{one_line(name)}={value}" if value.isdecimal() else value
 
 
 def _chosen(by_tier: dict[int, list[str]]) -> list[str]:
