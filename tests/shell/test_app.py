@@ -5,6 +5,7 @@ import json
 import os
 import re
 import stat
+import time
 from pathlib import Path
 
 import aiohttp
@@ -184,6 +185,20 @@ async def test_a_relay_that_has_stopped_does_nothing_more(sandbox: Sandbox, tmp_
     before = asyncio.all_tasks()
     async with life(sandbox, tmp_path):
         pass
+    left = [task.get_coro() for task in asyncio.all_tasks() - before]
+    assert [coro for coro in left if "relay/sandbox" not in str(coro)] == []
+
+
+async def test_a_relay_that_was_stopped_soon_after_a_payload_does_nothing_more(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have spread the payload a moment later, and its writer is closed."""
+    monkeypatch.setattr("relay.inbound.intake._SPREAD_AFTER", 0.05)
+    before = asyncio.all_tasks()
+    async with life(sandbox, tmp_path) as lived:
+        await lived.send("a", "firing", [])
+    stopped_at = time.monotonic()
+    await until("it would have", lambda: time.monotonic() > stopped_at + 0.1)
     left = [task.get_coro() for task in asyncio.all_tasks() - before]
     assert [coro for coro in left if "relay/sandbox" not in str(coro)] == []
 
