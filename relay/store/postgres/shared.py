@@ -29,3 +29,4 @@ class Shared:
         self.writer = Writers(self.store)
         self.call_seconds = min(CALL_SECONDS, ttl * 2 / 3)
         self.leases = PostgresLeases(self.store, self.writer, self.call_seconds, told_time)
+        self.leases.register()
