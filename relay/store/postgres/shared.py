@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from relay.core.event import Event
 from relay.store.postgres.leases import PostgresLeases
@@ -16,7 +17,7 @@ class Shared:
 
     def __init__(
         self,
-        url: str,
+        url: str | Path,
         emit: Callable[[Event], None],
         told_time: Callable[[float, float, float], None],
         ttl: float = TTL,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import psycopg
 
 from relay.core.routing.lane import LaneKey, Platform
-from relay.store.postgres.connection import NOT_PREPARED
+from relay.store.postgres.connection import NOT_PREPARED, DatabaseAddress
 from relay.store.postgres.dialect import translated
 from relay.store.postgres.formats import FORMATS, Formats, newer_format
 from relay.store.postgres.pipelined import Cells, PipelinedConnection
@@ -35,11 +35,10 @@ class PostgresStatements(ABC):
     database.
     """
 
-    def __init__(self, told: dict[str, str], replica: str, formats: Formats = FORMATS) -> None:
-        """`told` are the settings of the address."""
+    def __init__(self, address: DatabaseAddress, replica: str, formats: Formats = FORMATS) -> None:
         self._formats = formats
         self._format = 1  # what was read last; it never falls
-        self._told = told
+        self._address = address
         self._prepares = True
         self.replica = replica
         self._history = PrefetchHistory()
@@ -62,7 +61,7 @@ class PostgresStatements(ABC):
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = Session(self._told, self._history)
+            session = self._local.session = Session(self._address, self._history)
             self._sessions.append(session)
         return session
 

@@ -18,7 +18,7 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import CardChange
 from relay.store.history import Durability, StorageStatus
-from relay.store.postgres.connection import Connection, connect, parsed
+from relay.store.postgres.connection import Connection, DatabaseAddress, connect
 from relay.store.postgres.database import FORMAT, PostgresDatabase, told_by
 from relay.store.postgres.formats import FORMATS, Formats, newer_format
 from relay.store.postgres.kind import told_of_way
@@ -67,12 +67,12 @@ class PostgresStore(SqlStore):
     storage's sake has a StoreError for its result.
 
     Raises NewerSchema for a database of a later version, ValueError for an address that is none,
-    and StoreError where there is no database to be had.
+    OSError for a file that cannot be read, and StoreError where there is no database to be had.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Path,
         emit: Callable[[Event], None] = _nobody,
         ttl: float = TTL,
         *,
@@ -80,19 +80,20 @@ class PostgresStore(SqlStore):
         require_remote: bool = False,
         formats: Formats = FORMATS,
     ) -> None:
-        """`ttl`: seconds for which a lane stays with an owner that is not heard of. `by_own_clock`:
+        """`url`: the address of the database, or a file that has it (see `DatabaseAddress`).
+        `ttl`: seconds for which a lane stays with an owner that is not heard of. `by_own_clock`:
         calls begin by the database's clock, whatever that of the caller says. `require_remote`:
         nothing is accepted that is not on a synchronous standby too.
         """
         self._require_remote = require_remote
         self._by_own_clock = by_own_clock
-        told = parsed(url)
+        address = DatabaseAddress(url)
         self.ttl = ttl
         self.replica = secrets.token_hex(8)
         self._formats = formats
-        self.server = PostgresDatabase(told, self.replica, formats)
+        self.server = PostgresDatabase(address, self.replica, formats)
         try:
-            with connect(told) as connection:
+            with connect(address.settings()) as connection:
                 migrate(connection)
                 self._check_format(connection)
         except psycopg.Error as error:
