@@ -77,11 +77,13 @@ Load = Callable[[Path], tuple[Rules | None, tuple[Fault, ...]]]
 
 
 class Options(Struct, frozen=True):
-    """How the process runs: the flags of `serve`."""
+    """How the process runs: the flags of `serve`. `storage_url`: the address of a PostgreSQL, or a
+    file that has it.
+    """
 
     config_file: Path
     storage_path: Path
-    storage_url: str = ""
+    storage_url: str | Path = ""
     lease: float = 15.0
     spool: Path | None = None
     require_remote: bool = False
@@ -573,7 +575,7 @@ class App:
                 self.options.lease,
                 require_remote=self.options.require_remote,
             )
-        except (NewerSchema, StoreError, ValueError) as error:
+        except (NewerSchema, StoreError, ValueError, OSError) as error:
             raise CannotStart(f"PostgreSQL: {error}") from error
         return opened
 

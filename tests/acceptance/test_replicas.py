@@ -241,3 +241,13 @@ async def test_a_database_that_is_not_there_is_one_line_without_the_password(
     assert status == 2
     assert said.splitlines()[-1].startswith("PostgreSQL: cannot open the storage: ")
     assert "geheim" not in said
+
+
+async def test_an_empty_file_for_the_address_does_not_mean_a_folder(
+    sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("\n")
+    config = set_up_chats(sandbox, tmp_path)
+    status, said = await verb(running, "serve", f"--config.file={config}")
+    assert status == 2
+    assert f"--storage.url-file={tmp_path / 'url'}: the file is empty" in said

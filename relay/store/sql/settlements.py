@@ -16,7 +16,6 @@ from relay.store.protocol import Ended
 from relay.store.sql.database import Database
 from relay.store.sql.unreadable import ERRORS, needed
 
-_encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 
 
@@ -64,7 +63,7 @@ def end(
     owners: Counter[str] = Counter()
     for seq in seqs:
         for (owner,) in db.execute(
-            f"{_END} AND settlement IS NULL RETURNING owner", (*_values(how), lane, seq)
+            f"{_END} AND settlement IS NULL RETURNING owner", (*_values(db, how), lane, seq)
         ).fetchall():
             owners[owner] += 1
     return _counted(db, platform, owners, how)
@@ -76,15 +75,15 @@ def end_known(
     """Ends these deliveries, of which it was read in this transaction that they are pending on a
     card, and whose they are.
     """
-    values = _values(how)
+    values = _values(db, how)
     db.executemany(f"{_END} AND card IS NOT NULL", [(*values, lane, seq) for seq in pending])
     return _counted(db, platform, Counter(pending.values()), how)
 
 
 def _values(
-    how: DeliveryEnd,
+    db: Database, how: DeliveryEnd
 ) -> tuple[Settlement, str, float | None, int | None, bytes | None]:
-    message = _encode(how.message) if how.message else None
+    message = db.encoded(how.message) if how.message else None
     return how.settlement, how.why, how.at, how.into, message
 
 
