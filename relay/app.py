@@ -407,7 +407,7 @@ class App:
         await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
         if self._spool_intake:
             await self._spool_intake.stop()
-        self._intake.tell()
+        await self._intake.stop()
         with suppress(StoreError):  # a call that was not stored is in doubt for the next run
             await self._pipeline.settle_all()
         await self._acting.stop()

@@ -108,7 +108,8 @@ class Intake:
         # The last body of a source, if it was large.
         self._last_large: dict[str, _LastLarge] = {}
         self._in_order: set[asyncio.Future[IntakeResult]] = set()
-        self._spreads = False  # whether the intake spreads soon
+        self._stopped = False
+        self._spreads_at: asyncio.TimerHandle | None = None  # when the intake spreads next
         self._spreading: asyncio.Task[None] | None = None
         self._untold: list[tuple[list[tuple[NewPayload, Accepted]], int]] = []
 
@@ -229,6 +230,21 @@ class Intake:
         """Whether too many transactions wait."""
         return self._writer.backlog > _BUSIEST
 
+    async def stop(self) -> None:
+        """Emits what is left and ends its tasks, before the writer closes. The next run spreads
+        what was not spread; a body that was not accepted whole was not answered with 200.
+        """
+        self.tell()
+        self._stopped = True
+        if self._spreads_at is not None:
+            self._spreads_at.cancel()
+        left: list[asyncio.Future[IntakeResult] | asyncio.Task[None]] = list(self._in_order)
+        if self._spreading is not None:
+            left.append(self._spreading)
+        for each in left:
+            each.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
     async def take_up(self, spooled: Spooled, seen: Seen, store: Store) -> Seen:
         """Accepts a body that waited in the spool, part by part. It does not change alerts about
         which something later is committed, as far as `seen` tells. Returns the times known then. A
@@ -326,9 +342,9 @@ class Intake:
         for number, (_, accepted) in enumerate(taken, first):
             self._emit(replace(accepted, id=number))
             self._warn(accepted.inside)
-        if not self._spreads:
-            self._spreads = True
-            asyncio.get_running_loop().call_later(_SPREAD_AFTER, self._spread_now)
+        if self._spreads_at is None and not self._stopped:
+            loop = asyncio.get_running_loop()
+            self._spreads_at = loop.call_later(_SPREAD_AFTER, self._spread_now)
 
     def _warn(self, inside: tuple[str, ...]) -> None:
         """Warns once for each address whose links are left out, with the remedy."""
@@ -339,7 +355,7 @@ class Intake:
                 self._emit(Noted("warning", _LEFT_OUT, values))
 
     def _spread_now(self) -> None:
-        self._spreads = False
+        self._spreads_at = None
         self._spreading = asyncio.create_task(self._spread())
 
     async def _spread(self) -> None:

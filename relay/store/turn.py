@@ -14,7 +14,14 @@ from relay.core.bot.people import Subscription
 from relay.core.card import suspicion, withheld
 from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old, share
-from relay.core.card.failures import hastened, name_of, owes_fallback, yields
+from relay.core.card.failures import (
+    FIRST_PAUSE,
+    hastened,
+    name_of,
+    owes_fallback,
+    recovering,
+    yields,
+)
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import Unknown
@@ -441,17 +448,25 @@ class _Turn:
     def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
         """Until when a card that failed lets others go: while its lane pauses, while others have
         something to do, or while half of a budget is used up (but a digest, which tells what is
-        new). So does a card that has more in common with failed ones than another waiting card.
-        0.0: it may go.
+        new). So does, in the first seconds after the end of the lane's trouble, one that failed
+        before, and a card that has more in common with failed ones than another waiting card. 0.0:
+        it may go.
         """
         state = claim.state
         if card.failures and state.down is None and state.retry_at > self._now:
             return state.retry_at
+        if recovering(card.failures, state, self._now) and self._waits_untried():
+            return self._now + FIRST_PAUSE
         name = name_of(card.group, card.fingerprint)
         fails = yields(card.failures, name, state, self._now) and (
             claim.waiting > 1 or (card.group != DIGEST and self._is_half_used(state, target))
         )
         return self._now + _YIELDS if fails or self._is_suspected(state, card) else 0.0
+
+    def _waits_untried(self) -> bool:
+        """Whether a card that never failed waits now."""
+        waiting = self._store.soon(self._lane, self._now, suspicion.COMPARED)
+        return any(card.failures is None for card in waiting)
 
     def _is_half_used(self, state: LaneState, target: Target) -> bool:
         """Whether half of a budget is used up: failed calls leave the other half to new cards."""

@@ -20,7 +20,7 @@ ROOM = {"sqlite": 400, "postgres": 520}  # MiB; libpq keeps what it sends and re
 BROUGHT = {"sqlite": 60.0, "postgres": 120.0}  # seconds
 ANSWER = 20.0  # seconds
 MOST_TRIES = 3
-BESIDE, SHARE = 1.0, 1 / 8  # seconds; of the time from the request to the card, on a slow machine
+BESIDE, SHARE = 1.0, 1 / 4  # seconds; of the time from the request to the card, on a slow machine
 CONFIG = """\
 global:
   telegram_api_url: "http://127.0.0.1:9"

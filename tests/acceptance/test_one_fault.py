@@ -103,6 +103,7 @@ SOME = settings(max_examples=15, suppress_health_check=list(HealthCheck), derand
 @given(*MANY_FAIL)
 @example("hang", "telegram", [0.0, 0.0, 1.5, 16.0, 0.0, 31.0], 4)
 @example("500", "telegram", [31.0], 4)  # the failing ones leave room in the budget
+@example("500", "discord", [0.0, 0.0, 0.0], 2)  # the end of the trouble ends their pauses
 @example("hang", "discord", [0.0, 4.0, 14.0, 31.0, 1.5, 0.0, 16.0], 4)
 async def test_messages_that_fail_hold_up_no_other_by_more_than_one_call(
     kind: FaultKind, platform: str, pauses: Sequence[float], bad: int

@@ -10,7 +10,15 @@ from relay.core.card.card import Card, Storm, Withheld
 from relay.core.card.digest import DIGEST, Line
 from relay.core.card.failures import Failures
 from relay.core.card.lane_state import LaneState
-from relay.core.card.withheld import AGAIN, LONGEST_AGAIN, applied, failed, passed, words_of
+from relay.core.card.withheld import (
+    AGAIN,
+    LONGEST_AGAIN,
+    applied,
+    failed,
+    passed,
+    refused,
+    words_of,
+)
 from tests.build import T0
 
 NAMES = ("Weak", "Cpu", "Disk", "Net")
@@ -160,6 +168,40 @@ def test_what_holds_suspected_words_is_tried_last() -> None:
 def test_when_it_begins_to_withhold(failures: Failures, passed_at: float, begins: bool) -> None:
     state = replace(STATE, passed_at=passed_at)
     assert (failed(None, LINES, failures, state, T0) is not None) == begins
+
+
+@pytest.mark.parametrize(
+    ("withheld", "told", "after"),
+    [
+        (None, LINES, Withheld()),
+        (None, (line("", ""),), None),  # no text is the cause
+        (Withheld(), (line("", ""),), None),
+        (Withheld(passed=True), LINES, Withheld(batch=4)),
+        (Withheld(tuple(words_of("Net")), passed=True), (line("Net", ""),), Withheld()),
+        (Withheld(passed=True), (line("Net", ""),), Withheld(
+            batch=1, doubted=tuple(sorted(words_of("Net"))))),
+        (Withheld(doubted=tuple(sorted(words_of("Net"))), batch=1), (line("Net", ""),), Withheld(
+            refused=tuple(sorted(words_of("Net"))), again_at=T0 + AGAIN, times=1)),
+    ],
+)  # fmt: skip
+def test_what_it_withholds_after_the_platform_itself_refused_it(
+    withheld: Withheld | None, told: tuple[Line, ...], after: Withheld | None
+) -> None:
+    assert refused(withheld, told, T0) == after
+
+
+def test_a_severity_that_is_no_usual_word_is_withheld_with_its_name() -> None:
+    odd, usual = (replace(line("Cpu", "a"), severity=word) for word in ("Weak", "Critical"))
+    of = Card(DIGEST, "", "ops", storm=Storm(withheld=Withheld()))
+    told = applied((odd, usual), of, STATE, T0)
+    assert [(each.name, each.severity) for each in told] == [("", ""), ("", "Critical")]
+    named = applied(
+        (odd, usual), replace(of, storm=Storm(withheld=Withheld(passed=True))), STATE, T0
+    )
+    known = passed(Withheld(passed=True), named, named)
+    assert known
+    told = applied((odd, usual), replace(of, storm=Storm(withheld=known)), STATE, T0)
+    assert told == (odd, usual)
 
 
 def test_a_text_is_withheld_when_it_fails_by_itself_for_the_second_time() -> None:

@@ -205,6 +205,26 @@ async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgo
     assert await turn == "large ends"
 
 
+@pytest.mark.parametrize("when", ["it is due", "it has begun", "all has stopped"])
+async def test_a_stop_leaves_no_spreading_that_waits_for_the_writer(
+    when: str, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.inbound.intake._SPREAD_AFTER", 0.0)
+    relay.store.gate.set()
+    if when == "all has stopped":  # and a notice came late
+        await relay.intake.stop()
+    assert await relay.post(body(1)) == Committed()
+    relay.store.gate.clear()
+    relay.intake.tell()
+    for _ in range(3 if when == "it has begun" else 0):
+        await asyncio.sleep(0)
+    if when != "all has stopped":
+        await relay.intake.stop()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_an_address_to_which_links_are_left_out_is_warned_of_once(relay: Relay) -> None:
     relay.store.gate.set()
     posted = json.loads(body(1))

@@ -203,13 +203,23 @@ def plan(
     if ring_at is not None and ring_at <= now:
         return Reply(digest.shown.message, "joined", silent=False)
     withheld = storm_of(digest).withheld
-    if digest.shown.mark == now_mark and (withheld is None or withheld.passed):
+    at = edited_at(digest, lines, limits)
+    if at is None:
         again_at = withheld.again_at if withheld and withheld.refused else None
         return Wait(_earliest(ring_at, again_at))
-    at = digest.shown.edited_at + _gap(EDIT_GAP, limits)
     if at <= now:
         return Edit(digest.shown.message)
     return Wait(_earliest(at, ring_at))
+
+
+def edited_at(digest: Card, lines: Sequence[Line], limits: Iterable[Limit]) -> float | None:
+    """When its message is edited next; None if it shows these lines, or there is none."""
+    withheld = storm_of(digest).withheld
+    if digest.shown is None:
+        return None
+    if digest.shown.mark == mark(lines) and (withheld is None or withheld.passed):
+        return None
+    return digest.shown.edited_at + _gap(EDIT_GAP, limits)
 
 
 def _earliest(*times: float | None) -> float | None:

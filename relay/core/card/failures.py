@@ -74,6 +74,13 @@ def yields(failures: Failures | None, name: str, state: LaneState, now: float) -
     return name in state.failing or is_at_fault(failures, state)
 
 
+def recovering(failures: Failures | None, state: LaneState, now: float) -> bool:
+    """Whether the card failed and the trouble of its lane ended a moment ago. Cards that never
+    failed then go first, since this one may fail again.
+    """
+    return failures is not None and now < state.recovered_at + FRESH_PAUSE
+
+
 def owes_fallback(failures: Failures | None) -> bool:
     """Whether the fallback has to get a copy, since the chat will not show the card for long."""
     if failures is None:

@@ -1,7 +1,8 @@
-"""The texts that a digest withholds: if a chat accepts it without some of them, and not with them,
-it gets it without them, and they are tried again later (docs/adr/0019).
+"""The texts that a digest or a summary withholds: if a chat accepts it without some of them, and
+not with them, it gets it without them (docs/adr/0019). A digest tries them again later.
 
-The texts are the alert names, and for each name the places of its groups.
+The texts are the alert names (with a severity that is no usual word), and for each name the places
+of its groups.
 """
 
 import re
@@ -14,6 +15,7 @@ from relay.core.card.card import Card, Withheld
 from relay.core.card.digest import Line, storm_of
 from relay.core.card.failures import Failures, is_at_fault
 from relay.core.card.lane_state import LaneState
+from relay.core.card.severity import UNKNOWN, rank
 
 TRIES = 2  # failed calls of a digest, or one without an answer, before one that names nothing
 AGAIN, LONGEST_AGAIN = 300.0, 3600.0  # seconds until withheld texts are tried again: doubling
@@ -61,11 +63,20 @@ def _new(
 
 
 def _told(line: Line, shown: set[str]) -> Line:
-    named = not line.name or line.name in shown
-    if named and (not any(_details(line)) or _PLACES + line.name in shown):
+    named = not _title(line) or _title(line) in shown
+    if named and (not any(_details(line)) or _PLACES + _title(line) in shown):
         return line
     left = replace(line, where="", cluster="", namespace="", left_out=True)
-    return left if named else replace(left, name="")
+    return left if named else replace(left, name="", severity=_usual(line.severity))
+
+
+def _title(line: Line) -> str:
+    return line.name if _usual(line.severity) else f"{line.severity} {line.name}".strip()
+
+
+def _usual(severity: str) -> str:
+    """The severity if it is a usual word, else nothing."""
+    return "" if rank(severity) == UNKNOWN else severity
 
 
 def failed(
@@ -82,14 +93,36 @@ def failed(
     again = failures.tries >= TRIES or bool(failures.unknown)
     if withheld is None:
         return Withheld() if again or is_at_fault(failures, state) else None
-    taken = frozenset(withheld.taken)
-    new = [text for text in _texts(lines) if not words_of(text) <= taken]
+    new = _untaken(lines, withheld)
     if not new:  # not even the texts that the chat has accepted get through
-        known = replace(withheld, taken=(), batch=0) if again and taken else withheld
-        return replace(known, passed=False) if taken or withheld.refused else None
+        known = replace(withheld, taken=(), batch=0) if again and withheld.taken else withheld
+        return replace(known, passed=False) if withheld.taken or withheld.refused else None
+    return _narrowed(withheld, new, now)
+
+
+def refused(withheld: Withheld | None, lines: Sequence[Line], now: float) -> Withheld | None:
+    """The same after the platform itself refused a call with these lines; None if they hold no
+    text, so that it is not one of them that it refuses.
+    """
+    if not _texts(lines):
+        return None
+    if withheld is None:
+        return Withheld()
+    new = _untaken(lines, withheld)
+    return _narrowed(withheld, new, now) if new else replace(withheld, taken=(), passed=False)
+
+
+def _untaken(lines: Sequence[Line], withheld: Withheld) -> list[str]:
+    """The texts of the lines that the chat has not accepted yet."""
+    taken = frozenset(withheld.taken)
+    return [text for text in _texts(lines) if not words_of(text) <= taken]
+
+
+def _narrowed(withheld: Withheld, new: Sequence[str], now: float) -> Withheld:
+    """The state after a call with these new texts failed."""
     if len(new) > 1:
         return replace(withheld, passed=False, batch=len(new) // 2)
-    words = words_of(new[0]) - taken
+    words = words_of(new[0]) - frozenset(withheld.taken)
     if not words <= frozenset(withheld.doubted):
         return replace(withheld, passed=False, batch=1, doubted=tuple(sorted(words)))
     return replace(
@@ -145,7 +178,8 @@ def _details(line: Line) -> tuple[str, str, str]:
 def _with_words(line: Line) -> list[tuple[str, frozenset[int]]]:
     """The texts of a line, each with the words in it."""
     shown = frozenset(word for text in _details(line) for word in words_of(text))
-    texts = [(line.name, words_of(line.name)), (_PLACES + line.name, shown)]
+    title = _title(line)
+    texts = [(title, words_of(title)), (_PLACES + title, shown)]
     return [(text, words) for text, words in texts if words]
 
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import quote, urlsplit
 
-from relay.core.card.subject import PLACING, tier
+from relay.core.card.label_names import PLACING, tier
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import LinkRewrite, Policy
 from relay.core.text.richtext import RichText, Span, address, concat, normalise, styled

@@ -15,7 +15,7 @@ from relay.core.card.hours import UNRESTRICTED, Hours, hours_at
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.plan import is_urgent, is_urgent_news, plan, rank, rank_of, turns_urgent
 from relay.core.card.ripening import contradiction, ripen
-from relay.core.card.step import Post, Rank, Step, Wait
+from relay.core.card.step import Edit, Post, Rank, Step, Wait
 from relay.core.card.view import Memory
 from relay.core.event import EndReason
 from relay.core.routing.lane import Policy, Target
@@ -264,14 +264,23 @@ def _decide_digest(card: Card, situation: Situation) -> Decision:
 
 
 def _decide_summary(card: Card, situation: Situation) -> Decision:
-    """One message after quiet hours about all that fires, with a sound if some of it is urgent."""
-    if situation.hours != UNRESTRICTED or not situation.lines:
-        return Save(CardChange(card, situation.hours.until, urgent=False))
+    """One message after quiet hours about all that fires, with a sound if some of it is urgent. It
+    is edited only while it leaves out texts that its chat may take.
+    """
+    now, lines = situation.now, situation.lines
+    if situation.hours != UNRESTRICTED or not lines:
+        until = situation.hours.until if card.shown is None else None
+        return Save(CardChange(card, until, urgent=False))
     if _pauses(card, Post(silent=True), situation, Rank.FIRST):
         again_at = paused_until(card.failures, situation.state)
-        return Save(CardChange(card, again_at, urgent=False))
-    silent = situation.policy.silent or not any(line.urgent for line in situation.lines)
-    return Send(card, Post(silent=silent), Rank.FIRST)
+        return Save(CardChange(card, again_at, urgent=False, rank=Rank.FOLLOW))
+    if card.shown is None:
+        silent = situation.policy.silent or not any(line.urgent for line in lines)
+        return Send(card, Post(silent=silent), Rank.FIRST)
+    at = digest.edited_at(card, lines, situation.limits)
+    if at is not None and at <= now:
+        return Send(card, Edit(card.shown.message), Rank.EDIT)
+    return Save(CardChange(card, at, urgent=False, rank=Rank.EDIT))
 
 
 def _pauses(card: Card, step: Step, situation: Situation, ranked: Rank | None = None) -> bool:

@@ -9,7 +9,7 @@ from relay.core.alert import GroupId
 from relay.core.budget import Block
 from relay.core.card import digest, suspicion, withheld
 from relay.core.card.advance import Advanced, advance
-from relay.core.card.card import Card
+from relay.core.card.card import Card, Withheld
 from relay.core.card.digest import DIGEST, QUIET, Line
 from relay.core.card.failures import paused_until
 from relay.core.card.lane_state import LaneState
@@ -22,7 +22,7 @@ from relay.core.card.outcome import (
     Unavailable,
     Unknown,
 )
-from relay.core.card.step import Edit, Post, Reply, Step
+from relay.core.card.step import Post, Rank, Reply
 from relay.core.template.listing import owe_document
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import Send, Situation, kept
@@ -99,13 +99,12 @@ def _finish_digest(
     send: Send, situation: Situation, contents: Contents, attempted: Attempted, jitter: float
 ) -> AttemptResult:
     lines, at = situation.lines, attempted.at
-    advanced = _advanced(send, attempted, jitter, digest.mark(lines))
+    advanced = _withholding(send, lines, attempted, jitter)
     card, over = advanced.card, advanced.shown and digest.is_over(lines)
-    rang = _rang(send.step, attempted.outcome)
+    known = digest.storm_of(card).withheld
+    rang = _rang(send, attempted.outcome, known)
     if rang:
         card = replace(card, storm=replace(digest.storm_of(card), rung_at=at))
-    card = _withholding(card, lines, send.step, attempted, advanced.state)
-    known = digest.storm_of(card).withheld
     if advanced.shown and known is not None and not known.refused and not over:
         card = replace(card, waiting_since=send.card.waiting_since, doubt=send.card.doubt)
     elif advanced.shown:
@@ -129,40 +128,57 @@ def _finish_digest(
 
 
 def _withholding(
-    card: Card, lines: Sequence[Line], step: Step, attempted: Attempted, state: LaneState
-) -> Card:
-    """The digest with what the attempt showed about texts that its chat does not accept."""
-    storm = digest.storm_of(card)
-    told = digest.joined(lines) if isinstance(step, Reply) else lines
+    send: Send, lines: Sequence[Line], attempted: Attempted, jitter: float
+) -> Advanced:
+    """The digest or summary after the attempt, with what that showed about texts that its chat does
+    not accept. A platform that refuses the message refuses those who are named in it; the message
+    is dead only if it names nobody.
+    """
+    advanced = _advanced(send, attempted, jitter, digest.mark(lines))
+    card, state, at = advanced.card, advanced.state, attempted.at
+    storm, is_reply = digest.storm_of(card), isinstance(send.step, Reply)
+    told = digest.joined(lines) if is_reply else lines
     match attempted.outcome:
         case Delivered():
             known = withheld.passed(storm.withheld, lines, told)
         case Unavailable() | Unknown(stopped=False) if card.failures is not None:
-            known = withheld.failed(storm.withheld, told, card.failures, state, attempted.at)
+            known = withheld.failed(storm.withheld, told, card.failures, state, at)
+        case Rejected() if is_reply or advanced.dead:
+            known = withheld.refused(storm.withheld, told, at)
+            if known is None:
+                return advanced
+            card = replace(send.card, tried_at=at, failures=None, plain=False)
+            advanced = replace(advanced, dead="")
         case _:
-            return card
-    return card if known == storm.withheld else replace(card, storm=replace(storm, withheld=known))
+            return advanced
+    return replace(advanced, card=replace(card, storm=replace(storm, withheld=known)))
 
 
-def _rang(step: Step, outcome: Outcome) -> bool:
-    """Whether the digest made its sound, or never will: a line that the chat does not accept, or
-    may have already, is not sent again.
+def _rang(send: Send, outcome: Outcome, known: Withheld | None) -> bool:
+    """Whether the digest made its sound, or never will: a line that the chat does not accept, even
+    without the texts that it withholds, or may have already, is not sent again.
     """
-    match step:
-        case Post(silent=silent):
+    match send.step, outcome:
+        case Post(silent=silent), _:
             return not silent and isinstance(outcome, Delivered)
-        case Reply():
-            return isinstance(outcome, Delivered | Unknown | Rejected | MessageGone)
-        case Edit():
+        case Reply(), Rejected():
+            return known is None or known == digest.storm_of(send.card).withheld
+        case Reply(), _:
+            return isinstance(outcome, Delivered | Unknown | MessageGone)
+        case _:
             return False
 
 
 def _finish_summary(
     send: Send, situation: Situation, attempted: Attempted, jitter: float
 ) -> AttemptResult:
-    advanced = _advanced(send, attempted, jitter, "told")
+    advanced = _withholding(send, situation.lines, attempted, jitter)
+    card, known = advanced.card, digest.storm_of(advanced.card).withheld
     again_at = None if advanced.shown or advanced.dead else _again_at(advanced)
-    change = CardChange(advanced.card, again_at, urgent=False)
+    if advanced.shown and known is not None:  # edits tell the rest
+        card, again_at = replace(card, doubt=send.card.doubt), attempted.at
+    rank = Rank.FOLLOW if card.shown is None else Rank.EDIT
+    change = CardChange(card, again_at, urgent=False, rank=rank)
     lane = situation.target.lane
     return AttemptResult(lane, advanced.state, change, attempted.at, advanced.blocks)
 
