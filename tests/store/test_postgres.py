@@ -178,3 +178,29 @@ def test_what_is_on_one_machine_is_refused_where_a_standby_is_required(postgres:
     assert isinstance(kept, Kept)
     assert kept.first == 1  # nothing was left of the first
     store.close()
+
+
+def test_values_are_the_same_in_both_formats_of_a_result(postgres: Databases) -> None:
+    """Statements that name a body give it in binary."""
+    store = PostgresStore(postgres.fresh())
+    values = "1::bigint, -2::smallint, 3::int, -1.5::float8, 2.5::real, true, false, 'ä'::text"
+    (text,) = store.server.run(f"SELECT {values}, '\\x00ff'::bytea, NULL").fetchall()
+    (binary,) = store.server.run(f"SELECT {values}, '\\x00ff'::bytea, NULL AS body").fetchall()
+    assert text == binary == (1, -2, 3, -1.5, 2.5, True, False, "ä", b"\0\xff", None)
+    store.close()
+
+
+def test_a_connection_through_which_much_went_is_not_kept(postgres: Databases) -> None:
+    """Its buffers would stay as large as the largest value."""
+    store = PostgresStore(postgres.fresh())
+
+    def connection(size: int) -> object:
+        new = replace(new_payload(TELEGRAM), body=b"x" * size)
+        (kept,) = store.batch([partial(store.accept, [new])])
+        assert isinstance(kept, Kept), kept
+        return store.server.run("SELECT pg_backend_pid()").fetchone()
+
+    first = connection(1000)
+    assert connection(1000) == first
+    assert connection(2 << 20) != first
+    store.close()

@@ -187,6 +187,8 @@ class Session:
             raise connection.error
         self._prefetch.learn()
         self.is_open = False
+        if connection.is_swollen:
+            self.forget()
 
     def give_up(self) -> None:
         """Ends the transaction, of which nothing is kept. It is not waited for."""
