@@ -26,6 +26,12 @@ from tests.acceptance.processes import fetch, until
 from tests.acceptance.test_signals import OPS, set_up_chats
 
 HOOK = "https://discord.com/api/webhooks/1/canary_canary_canary"
+FALLBACK = f"""\
+route: {{receiver: ops}}
+receivers:
+  - {{name: ops, fallback: spare, discord_configs: [{{webhook_url: {HOOK}}}]}}
+  - {{name: spare}}
+"""
 GOOD = "route: {receiver: ops}\nreceivers:\n  - name: ops\n"
 
 
@@ -37,6 +43,7 @@ def started(*words: str) -> int:
     ("config", "words", "said"),
     [
         ("route: {reciever: ops}\nreceivers: []\n", (), 'did you mean "receiver"?'),
+        (FALLBACK, (), 'the receiver "spare" has no chat: alerts that fall back to it are lost'),
         (GOOD, ("--web.listen-address=nowhere",), "write HOST:PORT"),
         (
             GOOD,
@@ -48,6 +55,7 @@ def started(*words: str) -> int:
     ],
     ids=[
         "a faulty configuration",
+        "a fallback without chats",
         "a bad address",
         "no external address",
         "an open door",
@@ -200,7 +208,6 @@ async def test_a_relay_that_was_stopped_soon_after_a_payload_does_nothing_more(
 ) -> None:
     """It would have spread the payload a moment later, and its writer is closed."""
     monkeypatch.setattr("relay.inbound.intake._SPREAD_AFTER", 0.05)
-    before = asyncio.all_tasks()
     async with life(sandbox, tmp_path) as lived:
         await lived.send("a", "firing", [])
     stopped_at = time.monotonic()
