@@ -3,6 +3,7 @@ reason why none did. No exception and no URL leaves it.
 """
 
 import asyncio
+import math
 import ssl
 from contextvars import ContextVar
 from functools import partial
@@ -102,19 +103,20 @@ class Transport:
         self._resolver = Resolver()
         self._files = OwnThread("certificates")
 
-    async def send(self, request: Request) -> Response | NoAnswer:
+    async def send(self, request: Request, within: float = math.inf) -> Response | NoAnswer:
         """The answer, whatever its status (redirects are not followed), or why there is none and
-        whether bytes had been sent.
+        whether bytes had been sent. `within`: seconds, if they are fewer than `total`.
         """
+        seconds = min(self._total, within)
         progress = _Progress()
         _PROGRESS.set(progress)
-        deadline = _Deadline(self._total)
+        deadline = _Deadline(seconds)
         try:
             return await self._exchange(request)
         except asyncio.CancelledError:
             if not deadline.is_why():
                 raise
-            return NoAnswer(progress.sent, f"timed out after {self._total:g} s")
+            return NoAnswer(progress.sent, f"timed out after {seconds:g} s")
         except TimeoutError:
             return NoAnswer(progress.sent, f"no connection within {self._connect:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
