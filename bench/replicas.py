@@ -7,9 +7,9 @@ Messages of one alert and a group each are posted at once, in turn to each repli
 line for each number of replicas and each latency (milliseconds added to a round trip to the
 database): messages a second, processor time of the relays and of PostgreSQL for each message, and
 round trips for each message (with a latency: they are counted by the proxy that adds it). A
-`--open`: so many deliveries of 20,000 groups wait meanwhile for 50 chats of an API that is away. A
-PostgreSQL is started in a temporary folder, with its syncs; the chat API is a server of this
-process, as is the proxy.
+`--open`: so many deliveries of 20,000 groups wait meanwhile, folded into cards, for 50 chats of an
+API that is away. A PostgreSQL is started in a temporary folder, with its syncs; the chat API is a
+server of this process, as is the proxy.
 """
 
 import argparse
@@ -43,6 +43,7 @@ from tests.postgres import Cluster, Databases, cluster
 from tests.postgres_proxy import Proxy, proxy
 
 CHATS = 25
+_RESTS = 0.4  # seconds of a processor in two seconds
 AWAY, AWAY_CHATS, AWAY_GROUPS = "http://127.0.0.1:1", 50, 20_000
 _ROUTES = "".join(
     f"""
@@ -108,13 +109,16 @@ async def relays(
         ]
 
 
-async def measure(base: Base, number: int, messages: int) -> Figures:
-    """Delivers so many messages."""
+async def measure(base: Base, number: int, messages: int, waiting: int = 0) -> Figures:
+    """Delivers so many messages, beside so many open deliveries."""
+    fill(base.place, waiting)
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         async with (
             running.chat_api() as api,
             relays(folder, api.url, base, number) as servers,
         ):
+            if waiting:
+                await _at_rest(servers)
             await _deliver(servers, api, messages // 4)  # statements are prepared, caches warm
             before = [each.processor() for each in servers]
             database = _processor(base.server)
@@ -125,6 +129,15 @@ async def measure(base: Base, number: int, messages: int) -> Figures:
             counted = (base.proxy.trips - trips) / messages if base.proxy else None
     cpu, its = 1000 * took / messages, 1000 * of_database / messages
     return Figures(messages / seconds, cpu, its, counted)
+
+
+async def _at_rest(servers: Sequence[running.Running]) -> None:
+    """Returns when the relays have folded what waits, and hardly use a processor."""
+    while True:
+        before = sum(each.processor() for each in servers)
+        await asyncio.sleep(2)
+        if sum(each.processor() for each in servers) - before < _RESTS:
+            return
 
 
 async def _deliver(servers: Sequence[running.Running], api: running.Api, messages: int) -> float:
@@ -211,16 +224,14 @@ async def main(
         data = Path(folder) / "data"
         data.mkdir()
         sqlite = Base(f"--storage.path={data}", data / DATABASE)
-        fill(sqlite.place, waiting)
-        beside = await measure(sqlite, 1, messages)
+        beside = await measure(sqlite, 1, messages, waiting)
         sys.stdout.write(_line("SQLite", beside, beside))
         sys.stdout.flush()
         with cluster(()) as server:
             for latency in latencies:
                 for number in replicas:
                     with postgres(Path(folder), server, latency / 1000) as base:
-                        fill(base.place, waiting)
-                        told = await measure(base, number, messages)
+                        told = await measure(base, number, messages, waiting)
                     name = f"PostgreSQL x {number}, +{latency:g} ms"
                     sys.stdout.write(_line(name, told, beside))
                     sys.stdout.flush()
