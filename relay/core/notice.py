@@ -170,7 +170,8 @@ def _undelivered(event: Settled) -> Notice:
     if event.lost:
         about = f"{receiver}: {event.lost}" if event.urgent else receiver
         return Notice("undelivered", name, about, values=values, urgent=event.urgent)
-    return Notice(event.settlement, name, receiver, values=values, count=event.count)
+    count, urgent = event.count, event.urgent
+    return Notice(event.settlement, name, receiver, values=values, count=count, urgent=urgent)
 
 
 def chat_down(refusing: Refusing) -> Notice:

@@ -27,6 +27,7 @@ from relay.core.event import (
     Settled,
     TemplateFailed,
 )
+from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.turn.change import AttemptResult
 from relay.core.turn.compose import compose
@@ -278,8 +279,8 @@ class Pipeline:
 
 
 def settled(lane: LaneKey, ended: Ended, why: str = "", lost: Card | None = None) -> Settled:
-    """The event for deliveries that ended. `lost` is the card that they will not change any
-    more.
+    """The event for deliveries that ended. `lost` is the card that they will not change any more. A
+    notice that is lost is not named, since its text may be what the platform refuses.
     """
     return Settled(
         lane.platform,
@@ -290,7 +291,7 @@ def settled(lane: LaneKey, ended: Ended, why: str = "", lost: Card | None = None
         why or ended.why,
         ended.delivery,
         ended.payload,
-        headline(lost) if lost else "",
+        headline(lost) if lost and not is_notice(lost.group) else "",
         urgent=lost is not None and is_critical(lost),
     )
 

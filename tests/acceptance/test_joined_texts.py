@@ -2,11 +2,16 @@
 from being told, and nothing else of the chat.
 """
 
+import re
+
 import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
+from relay.core.notice import notice_of
+from relay.core.notice import notification as notification_of
 from relay.sandbox.faults import FaultKind, Refusal
+from tests.acceptance.test_escalation import Timetable
 from tests.acceptance.test_hours import MORNING, UNTIL_HALF_PAST
 from tests.build import POLICY, T0, alert, notification
 from tests.world import CHANNEL, CHAT, World, discord_target, telegram_target
@@ -131,3 +136,69 @@ async def test_a_digest_rings_for_the_others_when_one_that_joined_has_a_text_tha
     await world.run(until=200)
     rung = [m for m in world.telegram.messages(CHAT) if m.text.startswith("➕")]
     assert [m.silent for m in rung] == [False]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ill", [1, 2])
+async def test_an_escalation_with_a_name_that_does_not_pass_asks_without_names(
+    ill: int, kind: FaultKind
+) -> None:
+    """Whether the group to which it replies has that name, or another one that it names too: a
+    chat is asked once a minute.
+    """
+    world = Timetable()
+    for number in range(3):
+        await world.post(group(number, BAD if number == ill else f"Alert-{number}", "db"))
+    await world.until(500)
+    poison(world, kind)
+    await world.until(720)
+    first, second = [m for m in world.telegram.messages(CHAT) if m.text.startswith("📣")]
+    assert "Alert-0" in first.text
+    assert re.fullmatch("📣 nobody has taken it for 1[01]\\smin: and 1 more\nAnna", second.text)
+    assert not second.silent
+
+
+async def test_what_no_box_lets_through_as_a_reply_is_told_by_the_edit() -> None:
+    """Also where the chat has no other card, which would show that it works."""
+    world = World()
+    await world.post(notification(alert("db-1", severity="critical")))
+    await world.run(until=10)
+    world.faults.add("telegram", "*", "blocked", text="reply_parameters")
+    both = [alert(name, severity="critical") for name in ("db-1", "db-2")]
+    await world.post(notification(*both))
+    await world.run(until=15)
+    assert "db-2" in world.telegram.transcript(CHAT)
+    await world.run(until=HOUR)
+    calls = world.telegram_calls(since=10)
+    assert calls == ["sendMessage"] * 2 + ["editMessageText"] + ["sendMessage"] * 3
+
+
+async def test_a_reply_that_rings_is_sent_after_an_outage_of_any_length() -> None:
+    for seconds in (1, 3, 10, 60, 600):
+        world = World()
+        await world.post(notification(alert("db-1", severity="critical")))
+        await world.run(until=10)
+        world.faults.add("telegram", "*", "502", until=T0 + 10 + seconds)
+        both = [alert(name, severity="critical") for name in ("db-1", "db-2")]
+        await world.post(notification(*both))
+        await world.run(until=10 + 2 * seconds + 30)
+        (joined,) = [m for m in world.telegram.messages(CHAT) if m.text.startswith("➕")]
+        assert not joined.silent
+
+
+async def test_a_critical_that_is_dead_is_told_without_its_name_where_its_name_is_refused() -> None:
+    """The notice that names it is refused as well, and one about that would be."""
+    world = World()
+    poison(world, "refused")
+    await world.post(group(1, BAD, "db"))
+    told = dict[tuple[str, str], None]()
+    for second in range(60):
+        for event in world.events:
+            notice = notice_of(event)
+            if notice is not None and (notice.kind, notice.subject) not in told:
+                told[notice.kind, notice.subject] = None
+                await world.post(notification_of(notice, "en", world.now, world.now))
+        await world.run(until=second)
+    assert [kind for kind, _ in told] == ["template", "undelivered", "dead"]
+    (said,) = [text for text in shown(world) if "AlertRelayDeadDeliveries" in text]
+    assert said.startswith("🔴 critical AlertRelayDeadDeliveries · ops")

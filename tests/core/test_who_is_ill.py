@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from relay.core.alert import Labels
-from relay.core.card.label_names import KNOWN_NAMES
 from relay.core.card.view import AlertView
+from relay.core.label_names import KNOWN_NAMES
 from relay.core.template import sample
 from relay.core.template.build_view import one_line_each
 from relay.core.template.context import ContextShape, TemplateContext

@@ -1,5 +1,6 @@
 """Advancing: applies the outcome of an attempt to the card and its lane."""
 
+import math
 from typing import assert_never
 
 from msgspec import Struct
@@ -28,7 +29,7 @@ from relay.core.card.step import Edit, Post, Reply, Step
 PROBE_PAUSE = 300.0  # seconds between probes of a chat that refuses messages
 THREAD_PAUSE = 3600.0  # seconds until a new message tries a thread that was gone
 _MOST_POINTS = 3  # failed calls after which the link in a former message is given up
-_MOST_FILES = 3  # failed calls after which a file is left out
+_MOST_REPLIES = 3  # failed calls after which a file is left out, or a reply where edits get through
 
 
 class Advanced(Struct, frozen=True):
@@ -154,9 +155,16 @@ def _failed(card: Card, state: LaneState, step: Step, failed: Failures, jitter: 
     plain = card.plain or (failed.at_fault and failed.tries >= failures.PLAIN_AFTER)
     card = replace(card, failures=failed, plain=plain)
     if isinstance(step, Reply) and not is_required(card, step):
-        is_file = step.kind == "document" and failed.tries >= _MOST_FILES
-        card = _without(card, step) if failed.at_fault or is_file else card
+        often = failed.tries >= _MOST_REPLIES
+        others = step.kind == "document" or _took_edit(card, step)
+        card = _without(card, step) if failed.at_fault or (often and others) else card
     return Advanced(card, state)
+
+
+def _took_edit(card: Card, reply: Reply) -> bool:
+    """Whether the chat took an edit of the card while it owed the reply."""
+    since = (owed.since for owed in card.owed if owed.kind == reply.kind)
+    return card.shown is not None and card.shown.edited_at > min(since, default=math.inf)
 
 
 def _blind(card: Card, step: Step) -> Card:
@@ -172,8 +180,10 @@ def _blind(card: Card, step: Step) -> Card:
 
 
 def _rejected(card: Card, state: LaneState, step: Step, why: str, sent: str) -> Advanced:
-    if isinstance(step, Reply):
+    if isinstance(step, Reply) and not is_required(card, step):
         return Advanced(_without(card, step), state)
+    if isinstance(step, Reply) and card.plain:
+        return Advanced(replace(_without(card, step), plain=False), state)
     if not card.plain:
         return Advanced(replace(card, plain=True), state)
     return Advanced(

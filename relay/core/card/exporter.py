@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from relay.core.alert import Labels
-from relay.core.card.label_names import KUBE, NEVER, PART, PLACE, tier
+from relay.core.label_names import KUBE, NEVER, PART, PLACE, tier
 
 _SCRAPED = (
     "instance", "job", "endpoint", "metrics_path", "service", "app", "helm_sh_chart",

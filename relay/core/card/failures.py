@@ -16,6 +16,7 @@ FRESH_PAUSE = 3.0  # seconds between calls for cards that never failed, while th
 HOURLY = 3600.0  # seconds between calls each of which may add a copy of the message
 MOST_STOPS = 3  # calls during which the relay stopped that say nothing of the card
 MOST_UNKNOWN = 5  # unknown answers after which a card goes to its fallback
+TRIES = 2  # failed calls, or one without an answer, after which a text is what may not pass
 PLAIN_AFTER = 2  # failed calls of a card at fault after which it is sent without style
 OTHERS_FIRST = 60.0  # seconds for which other cards of the lane go before one that failed
 _MOST_FAILING = 11  # different cards; by then the pauses have reached the longest
@@ -72,6 +73,11 @@ def yields(failures: Failures | None, name: str, state: LaneState, now: float) -
     if failures is None or now >= failures.retry_at + OTHERS_FIRST:
         return False
     return name in state.failing or is_at_fault(failures, state)
+
+
+def doubts_text(failures: Failures | None) -> bool:
+    """Whether a message is tried without a text that may be what does not pass."""
+    return failures is not None and (failures.tries >= TRIES or bool(failures.unknown))
 
 
 def recovering(failures: Failures | None, state: LaneState, now: float) -> bool:

@@ -15,6 +15,7 @@ from relay.core.card.card import (
     is_untold,
     mark,
 )
+from relay.core.card.failures import doubts_text
 from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.ripening import ripens_at
 from relay.core.card.severity import never_rings
@@ -32,8 +33,8 @@ _LATER = float("inf")
 def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) -> Step | Wait:
     """The next step of the card, or until when there is none.
 
-    A reply that should be heard goes before the edit it belongs to; the closing reply goes after
-    it.
+    A reply that should be heard goes before the edit it belongs to, unless it fails; the closing
+    reply goes after it.
     """
     now_mark, ripe_at = mark(card), ripens_at(card, policy)
     if hours.muted and not (hours.edits and card.shown):
@@ -49,13 +50,14 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
         return Post(silent=silent or card.announced or not is_firing(card), reply_to=card.previous)
     louder = (owed for owed in card.owed if owed.kind in _LOUD)
     loud = min(louder, key=lambda owed: owed.kind != "escalated", default=None)
-    if loud and not hours.muted:
+    is_behind = card.shown.mark != now_mark
+    if loud and not hours.muted and not (is_behind and doubts_text(card.failures)):
         if loud.said is not None:  # quiet hours do not delay it
             silent = policy.silent or (loud.kind == "unsilenced" and is_taken(card))
             return Reply(card.shown.message, loud.kind, silent, loud.about, loud.said)
         silent = silent or (loud.kind == "repeated" and is_taken(card))
         return Reply(card.shown.message, loud.kind, silent=silent, about=loud.about)
-    if card.shown.mark != now_mark:
+    if is_behind:
         at = card.shown.edited_at + EDIT_GAP
         return Edit(card.shown.message) if at <= now else Wait(_first(at, ripe_at))
     if card.owed and not hours.muted:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from relay.core.alert import Labels
 from relay.core.card.exporter import scraped, shown_value
-from relay.core.card.label_names import (
+from relay.core.label_names import (
     KUBE,
     LAST_PART,
     MACHINE,

@@ -13,11 +13,10 @@ from msgspec.structs import replace
 
 from relay.core.card.card import Card, Withheld
 from relay.core.card.digest import Line, storm_of
-from relay.core.card.failures import Failures, is_at_fault
+from relay.core.card.failures import Failures, doubts_text, is_at_fault
 from relay.core.card.lane_state import LaneState
 from relay.core.card.severity import UNKNOWN, rank
 
-TRIES = 2  # failed calls of a digest, or one without an answer, before one that names nothing
 AGAIN, LONGEST_AGAIN = 300.0, 3600.0  # seconds until withheld texts are tried again: doubling
 _WORD = re.compile(r"\w+")
 _PLACES = "\0"  # the first character of the text for the places of a name's groups
@@ -90,7 +89,7 @@ def failed(
     own, that call included. Half of the new texts are tried next; one that failed twice alone,
     while a call without it passed, is withheld.
     """
-    again = failures.tries >= TRIES or bool(failures.unknown)
+    again = doubts_text(failures)
     if withheld is None:
         return Withheld() if again or is_at_fault(failures, state) else None
     new = _untaken(lines, withheld)

@@ -14,6 +14,7 @@ from relay.core.action.rights import mentions_of
 from relay.core.card import digest
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET, DigestView
+from relay.core.card.failures import doubts_text
 from relay.core.card.headline import headline
 from relay.core.card.step import Edit, Reply
 from relay.core.routing.lane import LaneKey
@@ -75,8 +76,9 @@ def _composed_card(
     part: Literal["card", "reply"] = "reply" if reply else "card"
     if isinstance(send.step, Reply) and send.step.said:
         reader = Reader(policy.language, policy.timezone, now)
+        bare = card.plain or doubts_text(card.failures)
         lane = situation.target.lane
-        return Composed(_said(send.step.said, card, lane, reader), Contents())
+        return Composed(_said(send.step.said, card, lane, reader, bare=bare), Contents())
     if reply:
         rendered = render(templates, policy, view, part, reply, form)
         return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
@@ -87,18 +89,22 @@ def _composed_card(
     return Composed(message, Contents(counted=rendered.counted), rendered.failed)
 
 
-def _said(said: ActingReply, card: Card, lane: LaneKey, reader: Reader) -> Message:
+def _said(
+    said: ActingReply, card: Card, lane: LaneKey, reader: Reader, *, bare: bool = False
+) -> Message:
     """One line: which alerts nobody has taken and who is asked, or that they are no longer
-    silenced.
+    silenced. A `bare` one names no alert, since a name may be what does not pass.
     """
     values: dict[str, str] = {"age": str(reader.duration(said.age)), "name": said.name}
     text = act(reader.language, said.key, said.count or None, **values)
     sign = "🔔" if said.key == "silence_over" else "📣"
+    others = [reader.say("others", len(said.others)).text] if bare else said.others
     told = concat(
         [
-            f"{sign} {headline(card)} · ",
+            f"{sign} ",
+            *([] if bare else [headline(card), " · "]),
             text,
-            *([": ", " · ".join(said.others)] if said.others else []),
+            *([": ", " · ".join(others)] if said.others else []),
         ]
     )
     return Message(told, mentions=mentions_of(said.mention, lane.platform))

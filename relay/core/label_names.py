@@ -61,6 +61,12 @@ _HOW = (
     "endpoint", "metrics_path", "scheme", "fstype", "datasource_uid", "ref_id", "long", "short",
     "window", "quantile", "le",
 )  # fmt: skip
+# Labels whose values end with the process or scrape that they name, and not with the trouble: a
+# silence by one of them ends too early.
+VOLATILE = frozenset({
+    "pod", "pod_name", "container_id", "id", "uid", "instance", "endpoint", "prometheus",
+    "prometheus_replica", "replica",
+})  # fmt: skip
 MEASURING = frozenset({"long", "short", "window", "quantile", "le"})  # how, never who
 NEVER = REPLICAS | {"alertname", "severity", "uid", "id", "container_id", "datid"}
 _REMEMBERED = 100  # characters of a name
@@ -105,6 +111,11 @@ def _tier(name: str) -> tuple[int, int]:
     if plain.endswith(("_cluster", "cluster_id")):
         return (PLACE, _TIERS["cluster"][1])
     return (OTHER, 0)
+
+
+def is_volatile(name: str) -> bool:
+    """Whether the label is in `VOLATILE`, or a label of a tool's own (`__...`)."""
+    return name in VOLATILE or name.startswith("__")
 
 
 def is_named_by(alert: str, name: str) -> bool:
