@@ -158,13 +158,14 @@ class App:
         self._leases: Leases = self._shared.leases if self._shared else SoleOwner()
 
     def _build_delivery(self) -> None:
-        self._transport = (
-            Transport(total=self._shared.call_seconds) if self._shared else Transport()
-        )
+        self._transport = Transport()
+        send = self._transport.send
+        if self._shared:  # a call for a lane ends before its lease does
+            send = partial(send, within=self._shared.call_seconds)
         self._pipeline = Pipeline(
             self._store,
             self._writer,
-            self._transport.send,
+            send,
             self._clock,
             random.random,
             self._emit,

@@ -186,6 +186,18 @@ async def test_an_older_configuration_lets_a_newer_one_have_the_chat_it_holds(
     await until("all are told", lambda: not untold(sandbox, [*range(0, 90, 3), 999]))
 
 
+@pytest.mark.medium
+async def test_a_bot_is_polled_for_longer_than_a_call_of_a_lane_may_take(
+    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    """A call of a lane ends before its lease does; Telegram holds a poll for ten seconds."""
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    relay = await replica(running, config, url)
+    calls = sandbox.telegram.calls
+    await until("it is polled", lambda: any(each.method == "getUpdates" for each in calls), 30)
+    assert "receives no updates" not in relay.process.output
+
+
 async def verb(running: Processes, *arguments: str, blocked: str = "") -> tuple[int, str]:
     """Runs a verb on the database; its status and what it printed. `blocked`: a module that is not
     installed.

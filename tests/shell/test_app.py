@@ -208,6 +208,7 @@ async def test_a_relay_that_was_stopped_soon_after_a_payload_does_nothing_more(
 ) -> None:
     """It would have spread the payload a moment later, and its writer is closed."""
     monkeypatch.setattr("relay.inbound.intake._SPREAD_AFTER", 0.05)
+    before = asyncio.all_tasks()
     async with life(sandbox, tmp_path) as lived:
         await lived.send("a", "firing", [])
     stopped_at = time.monotonic()

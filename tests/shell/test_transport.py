@@ -250,6 +250,12 @@ async def test_once_the_request_left_silence_and_dripping_are_in_doubt() -> None
         assert await out.send(request(drip)) == timed_out
 
 
+async def test_a_request_may_have_less_time() -> None:
+    timed_out = NoAnswer(sent=True, why="timed out after 0.1 s")
+    async with listening(silent) as port, transport(total=5.0) as out:
+        assert await out.send(request(port), within=0.1) == timed_out
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()

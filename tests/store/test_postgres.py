@@ -204,3 +204,25 @@ def test_a_connection_through_which_much_went_is_not_kept(postgres: Databases) -
     assert connection(1000) == first
     assert connection(2 << 20) != first
     store.close()
+
+
+def test_the_balance_closes_while_others_write(postgres: Databases) -> None:
+    url = postgres.fresh()
+    store, other = PostgresStore(url), PostgresStore(url)
+    accept = partial(other.accept, [new_payload(TELEGRAM, DISCORD)])
+
+    def write() -> None:
+        for _ in range(100):
+            (kept,) = other.batch([accept])
+            assert isinstance(kept, Kept), kept
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    read = 0
+    while thread.is_alive():
+        assert [row.lost for row in store.balance() if row.lost] == []
+        read += 1
+    thread.join()
+    assert read > 10
+    store.close()
+    other.close()

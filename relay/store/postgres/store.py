@@ -247,6 +247,7 @@ class PostgresStore(SqlStore):
     def register(self, name: str, version: str) -> None:
         """Counts this process among those that run, whose formats decide what is written."""
         self.server.alone()  # nobody raises the format meanwhile
+        self._forget_silent()
         self.server.run(
             "INSERT INTO replica (id, name, version, format, seen_at)"  # noqa: S608 - of constants
             f" VALUES ($1, $2, $3, $4, {NOW}) ON CONFLICT (id) DO UPDATE"
@@ -258,22 +259,27 @@ class PostgresStore(SqlStore):
         """Says that this process runs; False if others took it to be gone. Whoever finds that all
         read a newer format than the present one writes in that from then on.
         """
-        silent = _SILENT * self.ttl
         self.server.run(f"UPDATE replica SET seen_at = {NOW} WHERE id = $1", (self.replica,))  # noqa: S608 - of constants
         known, number, oldest = self.server.run(
             f"SELECT EXISTS (SELECT 1 FROM replica WHERE id = $1), {FORMAT},"  # noqa: S608 - of constants
             f" (SELECT min(format) FROM replica WHERE seen_at > {NOW} - $2)",
-            (self.replica, silent),
+            (self.replica, _SILENT * self.ttl),
         ).fetchone()
         self.server.read_format(number)
         if oldest is not None and oldest > number:
             self.server.alone()
-            self.server.run(f"DELETE FROM replica WHERE seen_at <= {NOW} - $1", (silent,))  # noqa: S608 - of constants
+            self._forget_silent()
             self.server.run(
                 "UPDATE progress SET value = (SELECT min(format) FROM replica)"
                 " WHERE name = 'format' AND value < (SELECT min(format) FROM replica)"
             )
         return bool(known)
+
+    def _forget_silent(self) -> None:
+        self.server.run(
+            f"DELETE FROM replica WHERE seen_at <= {NOW} - $1",  # noqa: S608 - of constants
+            (_SILENT * self.ttl,),
+        )
 
     def leave(self) -> None:
         """Counts this process no more among those that run."""

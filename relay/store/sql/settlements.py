@@ -19,8 +19,12 @@ from relay.store.sql.unreadable import ERRORS, needed
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 
 
-COUNTERS = (
-    "SELECT platform, receiver, name, sum(value) FROM counter GROUP BY platform, receiver, name"
+# One statement, so that others who write meanwhile are in all of it or in none.
+_BALANCE = (
+    "SELECT platform, receiver, name, sum(value), NULL FROM counter"
+    " GROUP BY platform, receiver, name UNION ALL"
+    " SELECT key, owner, '', count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
+    " WHERE settlement IS NULL GROUP BY owner, lane, key"
 )
 
 
@@ -120,16 +124,14 @@ def down(db: Database) -> tuple[tuple[LaneKey, Down], ...]:
 
 def balance(db: Database) -> tuple[BalanceRow, ...]:
     counted: dict[tuple[Platform, str], dict[str, int]] = {}
-    for platform, receiver, name, value in db.execute(COUNTERS):
-        counted.setdefault((platform, receiver), {})[name] = value
     pending: dict[tuple[Platform, str], tuple[int, float]] = {}
-    for key, owner, waiting, oldest in db.execute(
-        "SELECT key, owner, count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
-        " WHERE settlement IS NULL GROUP BY owner, lane, key"
-    ):
-        where = (needed(_lane_key, key).platform, owner)
+    for of, receiver, name, value, oldest in db.execute(_BALANCE):
+        if name:
+            counted.setdefault((of, receiver), {})[name] = value
+            continue
+        where = (needed(_lane_key, of).platform, receiver)
         had, since = pending.get(where, (0, oldest))
-        pending[where] = (had + waiting, min(since, oldest))
+        pending[where] = (had + value, min(since, oldest))
     return tuple(
         _balance_row(where, counted[where], pending.get(where)) for where in sorted(counted)
     )
