@@ -77,11 +77,13 @@ Load = Callable[[Path], tuple[Rules | None, tuple[Fault, ...]]]
 
 
 class Options(Struct, frozen=True):
-    """How the process runs: the flags of `serve`."""
+    """How the process runs: the flags of `serve`. `storage_url`: the address of a PostgreSQL, or a
+    file that has it.
+    """
 
     config_file: Path
     storage_path: Path
-    storage_url: str = ""
+    storage_url: str | Path = ""
     lease: float = 15.0
     spool: Path | None = None
     require_remote: bool = False
@@ -156,13 +158,14 @@ class App:
         self._leases: Leases = self._shared.leases if self._shared else SoleOwner()
 
     def _build_delivery(self) -> None:
-        self._transport = (
-            Transport(total=self._shared.call_seconds) if self._shared else Transport()
-        )
+        self._transport = Transport()
+        send = self._transport.send
+        if self._shared:  # a call for a lane ends before its lease does
+            send = partial(send, within=self._shared.call_seconds)
         self._pipeline = Pipeline(
             self._store,
             self._writer,
-            self._transport.send,
+            send,
             self._clock,
             random.random,
             self._emit,
@@ -573,7 +576,7 @@ class App:
                 self.options.lease,
                 require_remote=self.options.require_remote,
             )
-        except (NewerSchema, StoreError, ValueError) as error:
+        except (NewerSchema, StoreError, ValueError, OSError) as error:
             raise CannotStart(f"PostgreSQL: {error}") from error
         return opened
 

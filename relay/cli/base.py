@@ -132,14 +132,18 @@ def storage_of(options: argparse.Namespace) -> Storage:
 
 def storage_url(options: argparse.Namespace) -> str:
     """The address of the PostgreSQL in the file of `--storage.url-file` or in the environment;
-    empty: the storage is a folder. Raises ValueError for a file that cannot be read.
+    empty: the storage is a folder. Raises ValueError for a file that cannot be read or is
+    empty.
     """
     if options.url_file is None:
         return os.environ.get(URL_VARIABLE, "").strip()
     try:
-        return str(options.url_file.read_text(encoding="utf-8")).strip()
+        url = str(options.url_file.read_text(encoding="utf-8")).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"--storage.url-file={options.url_file}: {error}") from None
+    if not url:  # else the storage would be a folder
+        raise ValueError(f"--storage.url-file={options.url_file}: the file is empty")
+    return url
 
 
 def _storage() -> Path:

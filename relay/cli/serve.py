@@ -170,7 +170,7 @@ def run(options: argparse.Namespace) -> int:
     chosen = Options(
         config_file=options.config_file,
         storage_path=options.storage,
-        storage_url=url,
+        storage_url=options.url_file or url,
         lease=options.lease,
         spool=options.spool,
         require_remote=options.require == "remote",

@@ -1,6 +1,7 @@
 """relay.yml from bytes to models: every fault of its structure at once, each with its place."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
@@ -32,6 +33,8 @@ from relay.platforms.scalar import Unknown, nearest
 
 _ROUNDS = 8
 _MOST_FAULTS = 500
+_PLACEHOLDER = re.compile(r"\$\{?[A-Z_][A-Z0-9_]*\}?|\$\([A-Z_][A-Z0-9_]*\)")
+_NOT_FILLED = 'nothing is filled in here: write the value, or a key that ends in "_file"'
 
 
 class Config(Struct, frozen=True):
@@ -69,7 +72,7 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
                 source.position(()), "expected keys such as route and receivers at the top"
             ),
         )
-    faults += tuple(_unquoted_nulls(source))
+    faults += (*_unquoted_nulls(source), *_placeholders(source, source.root))
     errors = _errors(model, plain(source.root))
     advised = {(fault.line, fault.column) for fault in _topics(source, errors)}
     faults = tuple(fault for fault in faults if (fault.line, fault.column) not in advised)
@@ -99,6 +102,20 @@ def _unquoted_nulls(source: Source) -> Iterator[Fault]:
         word = source.lines[position.line][position.column : position.end_column]
         message = f'YAML reads {word} as no value: write "{word}", in quotes, for the receiver'
         yield source.fault(position, message)
+
+
+def _placeholders(source: Source, node: Node) -> Iterator[Fault]:
+    """Values that another tool should have filled in before this file is read."""
+    match node:
+        case ScalarNode():
+            if isinstance(node.value, str) and _PLACEHOLDER.fullmatch(node.value):
+                yield source.fault(node.position, _NOT_FILLED)
+        case SequenceNode():
+            for item in node.items:
+                yield from _placeholders(source, item)
+        case MappingNode():
+            for _, value in node.pairs.values():
+                yield from _placeholders(source, value)
 
 
 def _nulls(node: Node | None, key: str) -> tuple[Position, ...]:
@@ -179,7 +196,19 @@ def _fault(source: Source, error: ErrorDetails) -> Fault:
     position = (
         source.key_position(loc) if error["type"] == "extra_forbidden" else source.position(loc)
     )
+    if error["type"] == "missing" and _is_empty(source, loc):
+        message = f"{quote(str(loc[-1]))} is empty: indent the lines that belong to it"
+        return source.fault(position, message)
     return source.fault(position, _message(error))
+
+
+def _is_empty(source: Source, loc: Loc) -> bool:
+    """Whether the key is written in the file, without a value."""
+    parent, at = source.node(loc[:-1]), source.key_position(loc)
+    if not isinstance(parent, MappingNode) or loc[-1] not in parent.pairs:
+        return False
+    written = source.lines[at.line][at.column :].startswith(str(loc[-1]))
+    return written and plain(parent.pairs[str(loc[-1])][1]) is None
 
 
 def _topics(source: Source, errors: list[ErrorDetails]) -> Iterator[Fault]:
@@ -210,6 +239,8 @@ def _message(error: ErrorDetails) -> str:
     if meant:
         return f"write {meant}"
     wanted = _WANTED.get(kind)
+    if wanted == "text" and isinstance(value, bool | int | float):
+        return f"expected {wanted}, got {_kind(value)}: put it in quotes"
     return f"expected {wanted}, got {_kind(value)}" if wanted else error["msg"]
 
 

@@ -6,6 +6,7 @@ from relay.core.routing.matcher import Matcher
 
 _COLON = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:\s*(.*\S)\s*")
 _DOUBLED = re.compile(r"\s*([A-Za-z_][\w.]*)\s*==\s*(.*\S)\s*")
+_TYPOGRAPHIC = re.compile(r"[“”„‟«»‘’‚‹›＂]\s?(.*?)\s?[“”„‟«»‘’‚‹›＂]", re.DOTALL)
 _OPERATORS = {"": "=", "=": "=", "!=": "!=", "=~": "=~", "!~": "!~"}
 
 
@@ -36,6 +37,9 @@ def doubtful(matcher: Matcher) -> str:
     if len(value) > 1 and value[0] == value[-1] == "'":
         meant = Matcher(matcher.name, matcher.op, value[1:-1])
         return f"single quotes are a part of the value: did you mean {meant}?"
+    if bare := _TYPOGRAPHIC.fullmatch(value):
+        meant = Matcher(matcher.name, matcher.op, bare[1])
+        return f"typographic quotes are a part of the value: did you mean {meant}?"
     if matcher.op in ("=", "!=") and re.search(r"[*|]", value):
         op = "=~" if matcher.op == "=" else "!~"
         pattern = ".*" if value == "*" else value

@@ -42,6 +42,10 @@ _NUMBER_TRAP = re.compile(
     re.VERBOSE,
 )
 
+# Spaces that YAML takes for text, where one separates: at either end, behind a dash or a colon.
+_ODD_SPACE = "[\u00a0\u2007\u202f\u3000\u200b]"
+_WITH_ODD = re.compile(f"{_ODD_SPACE}.*|.*{_ODD_SPACE}|-{_ODD_SPACE}.*|[\\w.-]+:{_ODD_SPACE}.*")
+_ODD = "a space here is not a plain one (such as U+00A0), and YAML takes it for text: type it again"
 # A complete RFC 3339 time means the same as a text and as a date.
 _MOMENT = re.compile(r"[0-9-]{10}[Tt][0-9:]{5,8}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
 
@@ -187,6 +191,8 @@ class _Builder:
         text = event.value
         if event.style:
             return ScalarNode(position, text, plain=False)
+        if _WITH_ODD.fullmatch(text):
+            self.problems.append((position, _ODD))
         if _WORD_TRAP.fullmatch(text):
             self.problems.append(
                 (

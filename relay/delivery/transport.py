@@ -3,6 +3,7 @@ reason why none did. No exception and no URL leaves it.
 """
 
 import asyncio
+import math
 import select
 import ssl
 from contextlib import suppress
@@ -129,13 +130,14 @@ class Transport:
         self._resolver = Resolver()
         self._files = OwnThread("certificates")
 
-    async def send(self, request: Request) -> Response | NoAnswer:
+    async def send(self, request: Request, within: float = math.inf) -> Response | NoAnswer:
         """The answer, whatever its status (redirects are not followed), or why there is none and
-        whether bytes had been sent.
+        whether bytes had been sent. `within`: seconds, if they are fewer than `total`.
         """
+        seconds = min(self._total, within)
         progress = _Progress(self._used)
         _PROGRESS.set(progress)
-        deadline = _Deadline(self._total)
+        deadline = _Deadline(seconds)
         try:
             while True:
                 with suppress(_Spoken):  # the next connection is a fresh one, at the latest
@@ -143,7 +145,7 @@ class Transport:
         except asyncio.CancelledError:
             if not deadline.is_why():
                 raise
-            return NoAnswer(progress.sent, f"timed out after {self._total:g} s")
+            return NoAnswer(progress.sent, f"timed out after {seconds:g} s")
         except TimeoutError:
             return NoAnswer(progress.sent, f"no connection within {self._connect:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:

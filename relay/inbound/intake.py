@@ -3,6 +3,7 @@ folded here.
 """
 
 import asyncio
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,6 +44,7 @@ _LEFT_OUT = "links are left out: the address works only inside"
 COMMITTED = Committed()
 _TELL_AFTER = 0.005  # seconds until log and metrics learn what was accepted
 _SEEN_FOR = 0.02  # seconds for which the storage's files are expected to be there
+_SAME_FOR = 60.0  # seconds for which a large body that comes again is the same one
 _SPREAD_AFTER = 0.25  # seconds that a turn has to spread payloads before the intake does
 
 
@@ -67,6 +69,13 @@ class Seen(Struct, frozen=True):
         """The same with these payloads."""
         after = max((each.number for each in committed), default=self.after)
         return Seen(self.since, max(after, self.after), last_heard(self.said, read(committed)))
+
+
+class _LastLarge(Struct, frozen=True):
+    """The hash of a body, and when it was committed (seconds of the monotonic clock)."""
+
+    body: bytes
+    at: float
 
 
 class Intake:
@@ -96,6 +105,8 @@ class Intake:
         self._inside: set[str] = set()
         # Held while a large body of the source is read; later bodies of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # The last body of a source, if it was large.
+        self._last_large: dict[str, _LastLarge] = {}
         self._in_order: set[asyncio.Future[IntakeResult]] = set()
         self._stopped = False
         self._spreads_at: asyncio.TimerHandle | None = None  # when the intake spreads next
@@ -119,11 +130,13 @@ class Intake:
         order = self._orders.setdefault(source, asyncio.Lock())
         async with order:
             if len(body) >= LARGE:
-                return await self._accept_large(source, body, self._clock())
+                return await self._accept_large_once(source, body, self._clock())
         # Nothing else of its source gets in between here and the queue of the writer.
         return await self._accept_now(source, body)
 
     def _accept_now(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
+        if self._last_large:
+            self._last_large.pop(source, None)
         config, now, beats = self._config.current, self._clock(), list[HeardBeat]()
         try:
             taken = _arrivals(_sorted_out(parse(body, source), config, beats), config, now)
@@ -144,6 +157,21 @@ class Intake:
         except StoreError as error:
             return self._failed(error)
         return self._kept()
+
+    async def _accept_large_once(self, source: str, body: bytes, at: float) -> IntakeResult:
+        """Accepts the body, unless it is the one that was accepted last from its source, a moment
+        ago: a sender whose time ran out meanwhile sends it again, and again with less time.
+        """
+        last = _LastLarge(await asyncio.to_thread(_digest, body), time.monotonic())
+        known = self._last_large.pop(source, None)
+        if known and known.body == last.body and last.at < known.at + _SAME_FOR:
+            self._last_large[source] = known
+            self._emit(Noted("info", "the same body was accepted already", (("source", source),)))
+            return self._kept()
+        result = await self._accept_large(source, body, at)
+        if result == COMMITTED:
+            self._last_large[source] = _LastLarge(last.body, time.monotonic())
+        return result
 
     async def _accept_large(self, source: str, body: bytes, at: float) -> IntakeResult:
         try:
@@ -180,13 +208,19 @@ class Intake:
         lanes: set[LaneKey] = set()
         beats = list[HeardBeat]()
         parts = _sorted_out(parts, config, beats)
+
+        def read() -> "asyncio.Task[list[tuple[NewPayload, Accepted]]]":
+            some = islice(parts, _PARTS_AT_ONCE)
+            return asyncio.create_task(asyncio.to_thread(_arrivals, some, config, at))
+
+        reading = read()
         try:
             with self._writer.ahead():
-                while parsed := await asyncio.to_thread(
-                    _arrivals, islice(parts, _PARTS_AT_ONCE), config, at
-                ):
+                while parsed := await reading:
+                    reading = read()  # meanwhile
                     lanes.update(await self._keep(parsed))
         finally:
+            reading.add_done_callback(_forget)
             self._wake(lanes)
         if beats:
             await self._writer.run(partial(self._heard, tuple(beats), at))
@@ -217,6 +251,7 @@ class Intake:
         part that is accepted twice is a duplicate. Raises PayloadError and StoreError.
         """
         config, beats, lanes = self._config.current, list[HeardBeat](), set[LaneKey]()
+        self._last_large.pop(spooled.source, None)
         parsed = await asyncio.to_thread(parse, spooled.body, spooled.source)
         parts = _sorted_out(parsed, config, beats)
         try:
@@ -334,6 +369,15 @@ class Intake:
         self._failed_at = self._clock()
         self._emit(Noted("error", "storage failed", (("at", "accept"), ("err", str(error)))))
         return RetryLater("storage failed", _RETRY_AFTER, away=True)
+
+
+def _forget(reading: "asyncio.Task[object]") -> None:
+    """What was read ahead is not needed: an earlier part was refused."""
+    reading.cancelled() or reading.exception()
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).digest()
 
 
 def _done(result: IntakeResult) -> "asyncio.Future[IntakeResult]":

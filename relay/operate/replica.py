@@ -1,5 +1,6 @@
-"""The repeated work of one of several processes on a PostgreSQL: it renews its leases, looks for
-lanes that have work, and tries to lead, which is to do what one process does for all.
+"""The repeated work of one of several processes on a PostgreSQL: it renews its leases, says that it
+runs, looks for lanes that have work, and tries to lead, which is to do what one process does for
+all.
 """
 
 import asyncio
@@ -37,6 +38,9 @@ class Replica:
         self._emit = emit
         self._loops = (
             self._loop("renewing leases failed", shared.store.ttl / _RENEWALS, leases.renew),
+            self._loop(
+                "saying that this one runs failed", shared.store.ttl / _RENEWALS, leases.beat
+            ),
             self._loop("looking for work failed", LOOK_EVERY, self._look),
             self._loop("leading failed", LOOK_EVERY, partial(leases.stand, lead, resign)),
         )

@@ -132,6 +132,7 @@ def _open_address(text: str) -> str:
     return _address(text)
 
 
+_LINK = re.compile("(?:https?://)?t\\.me/c/([0-9]{1,12})(?:/|$)")  # of a message in a private chat
 _WITH_TOPIC = re.compile("(-?[0-9]+)[_:/]([0-9]+)")
 
 
@@ -139,6 +140,8 @@ def _chat_id(value: object) -> int:
     if isinstance(value, str) and (found := _WITH_TOPIC.fullmatch(value)):
         chat, topic = found.groups()
         raise ValueError(f"write chat_id: {chat} and message_thread_id: {topic}")
+    if isinstance(value, str) and (found := _LINK.match(value)):
+        raise ValueError(f"write chat_id: -100{found[1]}, the number of the chat of this link")
     if isinstance(value, str) and value.startswith("@"):
         raise ValueError(
             "a channel is named by its number here: alert-relay setup telegram finds it"

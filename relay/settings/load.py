@@ -80,6 +80,8 @@ def _resolved(
     files = read_files(file_names(config.file), path.parent)
     resolved, more = resolve(config, files, mode)
     lost = losing(config, resolved)
+    said = {(fault.file, fault.line, fault.column) for fault in faults}
+    more = tuple(each for each in more if (each.file, each.line, each.column) not in said)
     return resolved, files, ordered((*faults, *more, *lost), str(path))
 
 
@@ -132,6 +134,9 @@ def read_files(names: FileNames, folder: Path) -> Files:
     )
 
 
+_OF_GO = ", and Go's templates are not read: alert-relay import translates them"
+
+
 def _find(
     pattern: str, folder: Path, templates: dict[str, Path], secret_files: Collection[_Same]
 ) -> str:
@@ -148,7 +153,9 @@ def _find(
             return f"{path.name} {problem}"
         if templates.setdefault(path.name, path) != path:
             return f"two templates have the name {path.name}"
-    return "" if paths else "no such file"
+    if paths:
+        return ""
+    return f"no such file{_OF_GO if pattern.endswith('.tmpl') else ''}"
 
 
 def _unfit(path: Path, secret_files: Collection[_Same]) -> str:
@@ -165,7 +172,7 @@ def _unfit(path: Path, secret_files: Collection[_Same]) -> str:
         return (
             "is a link to a file whose name does not end in .j2"
             if path.suffix == ".j2"
-            else "has a name that does not end in .j2"
+            else f"has a name that does not end in .j2{_OF_GO if path.suffix == '.tmpl' else ''}"
         )
     return ""
 

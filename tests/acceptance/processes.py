@@ -197,6 +197,11 @@ def storages(options: Callable[[Path], tuple[str, ...]]) -> Iterator[None]:
     _storage.pop()
 
 
+def storage_of(folder: Path) -> tuple[str, ...]:
+    """The options of the storage that relays of these processes have."""
+    return _storage[-1](folder)
+
+
 async def launch_relay(running: Processes, config: Path, port: int = 0) -> Process:
     """Starts a relay and waits for nothing. Its storage is the one of the folder of the
     processes.
@@ -204,7 +209,7 @@ async def launch_relay(running: Processes, config: Path, port: int = 0) -> Proce
     canary.learn(config)
     return await running.start(
         "relay", sys.executable, "-P", "-m", "relay", "serve",
-        f"--config.file={config}", *_storage[-1](running.folder),
+        f"--config.file={config}", *storage_of(running.folder),
         f"--web.listen-address=127.0.0.1:{port}", "--web.external-url=https://example.org/relay/",
     )  # fmt: skip
 

@@ -13,9 +13,10 @@ from relay.core.alert import GroupId
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store.data_dir import DATABASE
-from relay.store.protocol import NewPayload
+from relay.store.postgres.store import PostgresStore
+from relay.store.protocol import Kept, NewPayload, Store
 from relay.store.sqlite.store import SqliteStore
-from tests.acceptance.processes import payload, processes, start_relay
+from tests.acceptance.processes import payload, processes, start_relay, storage_of
 from tests.build import T0, alert, notification
 
 API, TOKEN = "http://127.0.0.1:1", "1000001:sandbox-bot"
@@ -24,14 +25,21 @@ OPEN = 100_000
 READY_SECONDS, ANSWER_SECONDS, MEBIBYTES = 3.0, 2.0, 200
 
 
-def backlog(folder: Path) -> None:
+def opened(option: str) -> Store:
+    """The storage of a relay with that option."""
+    name, _, place = option.partition("=")
+    if name == "--storage.url-file":
+        return PostgresStore(Path(place))
+    Path(place).mkdir()
+    return SqliteStore(Path(place) / DATABASE, synchronous="OFF")
+
+
+def backlog(store: Store) -> None:
     """Deliveries of 20,000 groups for chats that cannot be reached."""
-    folder.mkdir()
-    store = SqliteStore(folder / DATABASE, synchronous="OFF")
     for first in range(0, OPEN, 500):
-        store.batch(
-            [partial(store.accept, [new_payload(number)]) for number in range(first, first + 500)]
-        )
+        payloads = [new_payload(number) for number in range(first, first + 500)]
+        (kept,) = store.batch([partial(store.accept, payloads)])
+        assert isinstance(kept, Kept), kept
     store.close()
 
 
@@ -60,7 +68,7 @@ def config(folder: Path) -> Path:
 async def test_a_start_with_a_large_backlog_is_quick_small_and_answers_at_once(
     tmp_path: Path,
 ) -> None:
-    backlog(tmp_path / "data")
+    backlog(opened(storage_of(tmp_path)[0]))
     async with processes(tmp_path) as running:
         began = time.monotonic()
         relay = await start_relay(running, config(tmp_path))

@@ -163,7 +163,7 @@ def test_every_generated_alert_arrives_and_is_named_or_counted() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_generated_alert_arrives_and_is_named_or_counted_in_the_long_run() -> None:
-    property_of(examples=int(os.environ.get("RELAY_EXAMPLES", "40")), most=100, largest=1024 * 1024)
+    property_of(examples=int(os.environ.get("RELAY_EXAMPLES", "20")), most=100, largest=1024 * 1024)
 
 
 @pytest.mark.parametrize("name", ["alertname", "severity", "instance", "cluster"])

@@ -16,10 +16,11 @@ import pytest
 from tests.acceptance.processes import Relay, payload, processes, start_relay, until
 
 MEBIBYTE = 1 << 20
-ROOM = 400  # MiB
+ROOM = {"sqlite": 400, "postgres": 520}  # MiB; libpq keeps what it sends and receives as well
+BROUGHT = {"sqlite": 60.0, "postgres": 240.0}  # seconds
 ANSWER = 20.0  # seconds
 MOST_TRIES = 3
-BESIDE, SHARE = 1.0, 1 / 8  # seconds; of the time from the request to the card, on a slow machine
+BESIDE, SHARE = 1.0, 1 / 4  # seconds; of the time from the request to the card, on a slow machine
 CONFIG = """\
 global:
   telegram_api_url: "http://127.0.0.1:9"
@@ -90,18 +91,27 @@ async def good_requests(relay: Relay) -> AsyncIterator[list[float]]:
 
 
 @pytest.mark.medium
-async def test_a_good_request_beside_a_large_one_is_answered_at_once(tmp_path: Path) -> None:
-    await _meet(tmp_path, 10_000)
+async def test_a_good_request_beside_a_large_one_is_answered_at_once(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    await _meet(tmp_path, 10_000, _engine(request))
+
+
+def _engine(request: pytest.FixtureRequest) -> str:
+    """The engine of the store, where the test is for both."""
+    callspec = getattr(request.node, "callspec", None)
+    return str(callspec.params["engine"]) if callspec else "sqlite"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(420)
 async def test_100_000_alerts_are_taken_in_time_and_in_bounded_memory_and_others_hardly_notice(
-    tmp_path: Path,
+    tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    await _meet(tmp_path, 100_000)
+    await _meet(tmp_path, 100_000, _engine(request))
 
 
-async def _meet(folder: Path, count: int) -> None:
+async def _meet(folder: Path, count: int, engine: str) -> None:
     config = folder / "relay.yml"
     config.write_text(CONFIG)
     body = large(count)
@@ -124,7 +134,7 @@ async def _meet(folder: Path, count: int) -> None:
             await until(
                 "its card is brought",
                 lambda: "receiver=large method=sendMessage" in relay.process.output,
-                60,
+                BROUGHT[engine],
             )
             brought = time.monotonic() - began
             parts, pending = -(-count // 256), (await relay.balance())["large"].pending
@@ -135,5 +145,5 @@ async def _meet(folder: Path, count: int) -> None:
         figures = f"{len(body) // MEBIBYTE} MiB: {times}, {relay.process.peak} MiB"
         assert answered < ANSWER, figures
         assert max(taken) < max(BESIDE, SHARE * brought), figures
-        assert relay.process.peak < ROOM, figures
+        assert relay.process.peak < ROOM[engine], figures
         print(figures)  # noqa: T201 - for the one who runs it with -s

@@ -186,6 +186,18 @@ async def test_an_older_configuration_lets_a_newer_one_have_the_chat_it_holds(
     await until("all are told", lambda: not untold(sandbox, [*range(0, 90, 3), 999]))
 
 
+@pytest.mark.medium
+async def test_a_bot_is_polled_for_longer_than_a_call_of_a_lane_may_take(
+    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    """A call of a lane ends before its lease does; Telegram holds a poll for ten seconds."""
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    relay = await replica(running, config, url)
+    calls = sandbox.telegram.calls
+    await until("it is polled", lambda: any(each.method == "getUpdates" for each in calls), 30)
+    assert "receives no updates" not in relay.process.output
+
+
 async def verb(running: Processes, *arguments: str, blocked: str = "") -> tuple[int, str]:
     """Runs a verb on the database; its status and what it printed. `blocked`: a module that is not
     installed.
@@ -241,3 +253,13 @@ async def test_a_database_that_is_not_there_is_one_line_without_the_password(
     assert status == 2
     assert said.splitlines()[-1].startswith("PostgreSQL: cannot open the storage: ")
     assert "geheim" not in said
+
+
+async def test_an_empty_file_for_the_address_does_not_mean_a_folder(
+    sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("\n")
+    config = set_up_chats(sandbox, tmp_path)
+    status, said = await verb(running, "serve", f"--config.file={config}")
+    assert status == 2
+    assert f"--storage.url-file={tmp_path / 'url'}: the file is empty" in said

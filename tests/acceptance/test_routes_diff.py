@@ -14,6 +14,7 @@ from tests.acceptance.processes import (
     processes,
     start_alertmanager,
     start_relay,
+    storage_of,
     until,
 )
 
@@ -51,7 +52,7 @@ async def test_a_removed_route_is_refused_with_the_names_of_what_would_be_lost(
 
         await until("the alerts have come", came)
         words = ["routes", "diff", str(new), f"--config.file={old}"]
-        stored = [*words, f"--storage.path={tmp_path / 'data'}", "-o", "json"]
+        stored = [*words, *storage_of(tmp_path)[:1], "-o", "json"]
         await refused(stored, capsys)
         asking = [*words, f"--alertmanager.url={alertmanager}"]
         assert await asyncio.to_thread(main, asking) == 1

@@ -45,14 +45,17 @@ def test_what_is_wrong_comes_from_the_first_that_says_it(
     [
         ([{"instance": "a", "job": "x"}, {"instance": "b", "job": "y"}], ["a job=x", "b job=y"]),
         ([{"uid": "1", "pod": "a"}, {"uid": "2", "pod": "b"}], ["a", "b"]),
-        ([{"instance": "a", "device": "1"}, {"instance": "a", "device": "2"}], ["1", "2"]),
+        ([{"instance": "a", "device": "b1"}, {"instance": "a", "device": "b2"}], ["b1", "b2"]),
+        # a bare number with the name of its label
+        ([{"instance": "a", "device": "1"}, {"instance": "a", "device": "2"}],
+         ["device=1", "device=2"]),
         (
             [{"instance": "a", "device": "1"}, {"instance": "b", "device": "1"}],
             ["a", "b"],
         ),
         ([{"instance": "h:9100", "cpu": "0"}, {"instance": "h:9101", "cpu": "0"}],
          ["h instance=h:9100", "h instance=h:9101"]),
-        ([{"zebra": "1"}, {"zebra": "2"}], ["1", "2"]),
+        ([{"zebra": "1"}, {"zebra": "2"}], ["zebra=1", "zebra=2"]),
         ([{"replica": "1"}, {"replica": "2"}], ["replica=1", "replica=2"]),
     ],
 )  # fmt: skip

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from relay.core.alert import Labels
-from relay.core.card.subject import KNOWN_NAMES
 from relay.core.card.view import AlertView
+from relay.core.label_names import KNOWN_NAMES
 from relay.core.template import sample
 from relay.core.template.build_view import one_line_each
 from relay.core.template.context import ContextShape, TemplateContext
@@ -131,6 +131,77 @@ def test_the_job_of_a_probe_is_no_patient() -> None:
         sample.alert(at, labels={**labels, "instance": f"172.29.254.{at}"}) for at in (30, 50)
     )
     assert "blackbox" not in card(pair).heads[0]
+
+
+# What names the ill thing in alerts of exporters and controllers that are no part of the list.
+_FAMILIES = [
+    ("VMwareVMHighCPU", "erp-01 · C1",
+     {"vm_name": "erp-01", "host_name": "esx-3", "cluster_name": "C1", "job": "vmware",
+      "instance": "vcenter.example.org"}),
+    ("CephOSDDown", "osd.14 ceph-3",
+     {"ceph_daemon": "osd.14", "hostname": "ceph-3", "instance": "ceph-mgr:9283", "job": "ceph"}),
+    ("ZfsPoolDegraded", "nas-1 tank", {"zpool": "tank", "instance": "nas-1:9100", "job": "node"}),
+    ("UpsOnBattery", "rack1 nut:3493", {"ups": "rack1", "instance": "nut:3493", "job": "nut"}),
+    ("GitLabRunnerOffline", "docker-7 gitlab.example.org",
+     {"runner": "docker-7", "instance": "gitlab.example.org", "job": "gitlab-runners"}),
+    ("FreezerWarm", "Freezer sensor.freezer ha.local:8123",
+     {"friendly_name": "Freezer", "entity": "sensor.freezer", "domain": "sensor",
+      "instance": "ha.local:8123", "job": "hass"}),
+    ("RDSCPUHigh", "orders-prod aws_rds · eu-west-1",
+     {"dimension_DBInstanceIdentifier": "orders-prod", "exported_job": "aws_rds",
+      "instance": "cloudwatch-exporter:9106", "job": "cloudwatch", "region": "eu-west-1"}),
+    # a controller tells of others
+    ("ArgoCDAppOutOfSync", "billing",
+     {"name": "billing", "pod": "argocd-application-controller-0", "namespace": "argocd",
+      "instance": "10.0.0.2:8082", "job": "argocd-metrics"}),
+    ("VeleroBackupFailed", "daily-full",
+     {"schedule": "daily-full", "pod": "velero-55d8-x2", "namespace": "velero",
+      "instance": "10.2.1.1:8085", "job": "velero"}),
+    # or is ill itself
+    ("VeleroDown", "velero-55d8-x2 · velero",
+     {"pod": "velero-55d8-x2", "namespace": "velero", "instance": "10.2.1.1:8085",
+      "job": "velero"}),
+    # the pod of an exporter is ill
+    ("KubePodCrashLooping", "node-exporter-7kxqz node-exporter · monitoring",
+     {"pod": "node-exporter-7kxqz", "container": "node-exporter", "namespace": "monitoring",
+      "reason": "CrashLoopBackOff", "job": "kube-state-metrics", "instance": "10.1.1.1:8080",
+      "endpoint": "http", "service": "kube-state-metrics"}),
+    ("KubePodNotReady", "cart-0 · shop",
+     {"pod": "cart-0", "node": "worker-3", "namespace": "shop", "job": "kube-state-metrics",
+      "instance": "10.1.1.1:8080", "service": "kube-state-metrics"}),
+    ("KubePodCrashLooping", "kube-state-metrics-6c9d-2xk8v kube-state-metrics · monitoring",
+     {"pod": "kube-state-metrics-6c9d-2xk8v", "container": "kube-state-metrics",
+      "namespace": "monitoring", "reason": "CrashLoopBackOff", "job": "kube-state-metrics",
+      "instance": "10.1.1.1:8080", "endpoint": "http", "service": "kube-state-metrics"}),
+    ("CPUThrottlingHigh", "node-exporter-7kxqz node-exporter · monitoring",
+     {"pod": "node-exporter-7kxqz", "container": "node-exporter", "namespace": "monitoring",
+      "instance": "10.10.4.23:10250", "job": "kubelet", "service": "kubelet"}),
+    # a label that nobody knows, of which the alert's name speaks
+    ("ToasterTooHot", "kitchen-1 crumb", {"toaster": "crumb", "instance": "kitchen-1:9100"}),
+    ("SmartDeviceTemperatureCritical", "stor-2",
+     {"temperature_type": "current", "instance": "stor-2:9633", "job": "smartctl"}),
+    ("QueueSizeHigh", "mq-1", {"queue_size": "9100", "instance": "mq-1:9100", "job": "mq"}),
+    # a bare number has the name of its label
+    ("GpuXid", "gpu-node-2 gpu=3", {"gpu": "3", "Hostname": "gpu-node-2"}),
+    # how it was measured is nobody
+    ("ErrorBudgetBurn", "", {"long": "1h", "short": "5m"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "ill", "labels"), _FAMILIES, ids=[row[1] for row in _FAMILIES])
+def test_the_head_names_what_is_ill_whatever_tells_of_it(
+    name: str, ill: str, labels: Labels
+) -> None:
+    view = sample.alert(4, labels={"alertname": name, **labels}, annotations={"summary": "ill"})
+    head = card((view,)).telegram.splitlines()[0]
+    told = head.partition(name)[2].removeprefix(" · ")
+    assert (told + " ").startswith(f"{ill} ") if ill else not told, head
+
+
+def test_what_a_service_is_called_is_shown_beside_an_exporters_address() -> None:
+    labels = {"hostname": "compute-4", "service": "neutron-agent", "instance": "os-exporter:9180"}
+    told = card((sample.alert(4, labels={"alertname": "AgentDown", **labels}),)).telegram
+    assert "service=neutron-agent" in told
 
 
 def test_a_rise_says_again_what_is_ill() -> None:

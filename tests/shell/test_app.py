@@ -7,6 +7,7 @@ import re
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -189,12 +190,17 @@ async def test_no_other_user_reads_the_storage(sandbox: Sandbox, tmp_path: Path)
     assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
 
 
+def beside(before: set[asyncio.Task[Any]]) -> list[str]:
+    """The tasks that began since and go on, without the sandbox's."""
+    left = [str(task.get_coro()) for task in asyncio.all_tasks() - before]
+    return [each for each in left if "relay/sandbox" not in each]
+
+
 async def test_a_relay_that_has_stopped_does_nothing_more(sandbox: Sandbox, tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with life(sandbox, tmp_path):
         pass
-    left = [task.get_coro() for task in asyncio.all_tasks() - before]
-    assert [coro for coro in left if "relay/sandbox" not in str(coro)] == []
+    await until("nothing goes on", lambda: not beside(before))
 
 
 async def test_a_relay_that_was_stopped_soon_after_a_payload_does_nothing_more(
@@ -202,12 +208,12 @@ async def test_a_relay_that_was_stopped_soon_after_a_payload_does_nothing_more(
 ) -> None:
     """It would have spread the payload a moment later, and its writer is closed."""
     monkeypatch.setattr("relay.inbound.intake._SPREAD_AFTER", 0.05)
+    before = asyncio.all_tasks()
     async with life(sandbox, tmp_path) as lived:
         await lived.send("a", "firing", [])
     stopped_at = time.monotonic()
     await until("it would have", lambda: time.monotonic() > stopped_at + 0.1)
-    left = [str(task.get_coro()) for task in asyncio.all_tasks()]
-    assert [coro for coro in left if "Intake" in coro] == []
+    await until("nothing goes on", lambda: not beside(before))
 
 
 async def test_a_notice_that_an_earlier_run_told_is_known_to_this_one(

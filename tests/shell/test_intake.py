@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any
 
 import pytest
 
@@ -133,6 +134,53 @@ async def test_a_large_body_is_split_before_any_later_one_of_its_source(relay: R
         relay.store.taken.index(name) for name in ("large", "other ends", "large ends", "same ends")
     ]
     assert order == sorted(order)
+
+
+@pytest.mark.medium
+async def test_the_next_parts_are_read_while_the_first_ones_are_stored(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routed, ahead = [0], threading.Event()
+
+    def watched(*args: Any) -> object:
+        routed[0] += 1
+        if routed[0] == 32:
+            ahead.set()
+        return route.deliveries(*args)
+
+    monkeypatch.setattr("relay.inbound.intake.deliveries", watched)
+    posted = relay.post(body(ALERTS))
+    await asyncio.to_thread(relay.store.begun.wait, 10)
+    assert await asyncio.to_thread(ahead.wait, 10)
+    assert relay.store.taken == []
+    relay.store.gate.set()
+    assert await posted == Committed()
+
+
+async def test_a_large_body_that_comes_again_is_not_taken_again(relay: Relay) -> None:
+    """Its sender did not wait for the answer."""
+    relay.store.gate.set()
+    large = body(2000)
+    assert len(large) > LARGE
+    assert await relay.post(large) == await relay.post(large) == Committed()
+    assert relay.store.taken == ["large"] * 7 + ["large ends"]
+    assert relay.events[-1] == Noted(
+        "info", "the same body was accepted already", (("source", ""),)
+    )
+    for other in (body(2001), body(1, "small")):
+        taken = len(relay.store.taken)
+        assert await relay.post(other) == await relay.post(large) == Committed()
+        assert relay.store.taken[-8:] == ["large"] * 7 + ["large ends"]
+        assert len(relay.store.taken) > taken + 8
+
+
+async def test_a_large_body_that_came_in_part_is_taken_again(relay: Relay) -> None:
+    relay.store.gate.set()
+    relay.store.full_after = 20
+    assert isinstance(await relay.post(body(ALERTS)), RetryLater)
+    relay.store.full_after = 1000
+    assert await relay.post(body(ALERTS)) == Committed()
+    assert relay.store.taken == ["large"] * (16 + 46) + ["large ends"]
 
 
 async def test_a_large_body_that_fails_holds_up_no_later_one(relay: Relay) -> None:

@@ -28,6 +28,7 @@ WARNINGS = {
     "missing-secret-file",
     "pasted-grouping",
     "silences-without-alertmanagers",
+    "typographic-quotes",
     "unused-receiver",
 }
 SECRETS = """\

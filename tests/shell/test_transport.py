@@ -38,7 +38,7 @@ async def listening(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncItera
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talks.append((writer, asyncio.create_task(once(reader, writer))))
 
-    server = await asyncio.start_server(begin, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(begin, "127.0.0.1", 0, ssl=tls, backlog=1024)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -250,6 +250,12 @@ async def test_once_the_request_left_silence_and_dripping_are_in_doubt() -> None
         assert await out.send(request(drip)) == timed_out
 
 
+async def test_a_request_may_have_less_time() -> None:
+    timed_out = NoAnswer(sent=True, why="timed out after 0.1 s")
+    async with listening(silent) as port, transport(total=5.0) as out:
+        assert await out.send(request(port), within=0.1) == timed_out
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
@@ -337,7 +343,7 @@ async def test_hundreds_of_chats_that_hang_hold_up_no_other_chat_of_the_bot() ->
         await reader.readexactly(13)
         writer.write(ok())
 
-    async with listening(talk) as port, transport(connect=2.0, total=30.0) as out:
+    async with listening(talk) as port, transport(connect=60.0, total=60.0) as out:
         hung = [asyncio.ensure_future(out.send(request(port, "hang"))) for _ in range(400)]
         for _ in hung:
             await hanging.acquire()

@@ -72,6 +72,26 @@ def test_a_lane_has_one_owner_and_a_write_of_the_last_one_is_refused(postgres: D
     second.close()
 
 
+def test_one_process_leads_until_it_gives_up_or_is_not_heard_of(postgres: Databases) -> None:
+    url = postgres.fresh()
+    one, two = PostgresStore(url, ttl=60), PostgresStore(url, ttl=60)
+
+    def leads(store: PostgresStore) -> bool:
+        (result,) = store.batch([partial(store.take_lead, "for all")])
+        assert isinstance(result, bool), result
+        return result
+
+    assert [leads(one), leads(two), leads(one), leads(two)] == [True, False, True, False]
+    one.batch([partial(one.give_up_lead, "for all")])
+    assert [leads(two), leads(one)] == [True, False]
+    one.batch([partial(one.give_up_lead, "for all")])  # which is not its own
+    assert not leads(one)
+    one.server.run("UPDATE leader SET until = 0")
+    assert [leads(one), leads(two)] == [True, False]
+    one.close()
+    two.close()
+
+
 def test_a_lane_that_is_given_up_is_found_again_when_a_payload_came_amid_its_last_turn(
     postgres: Databases,
 ) -> None:
@@ -178,3 +198,51 @@ def test_what_is_on_one_machine_is_refused_where_a_standby_is_required(postgres:
     assert isinstance(kept, Kept)
     assert kept.first == 1  # nothing was left of the first
     store.close()
+
+
+def test_values_are_the_same_in_both_formats_of_a_result(postgres: Databases) -> None:
+    """Statements that name a body give it in binary."""
+    store = PostgresStore(postgres.fresh())
+    values = "1::bigint, -2::smallint, 3::int, -1.5::float8, 2.5::real, true, false, 'ä'::text"
+    (text,) = store.server.run(f"SELECT {values}, '\\x00ff'::bytea, NULL").fetchall()
+    (binary,) = store.server.run(f"SELECT {values}, '\\x00ff'::bytea, NULL AS body").fetchall()
+    assert text == binary == (1, -2, 3, -1.5, 2.5, True, False, "ä", b"\0\xff", None)
+    store.close()
+
+
+def test_a_connection_through_which_much_went_is_not_kept(postgres: Databases) -> None:
+    """Its buffers would stay as large as the largest value."""
+    store = PostgresStore(postgres.fresh())
+
+    def connection(size: int) -> object:
+        new = replace(new_payload(TELEGRAM), body=b"x" * size)
+        (kept,) = store.batch([partial(store.accept, [new])])
+        assert isinstance(kept, Kept), kept
+        return store.server.run("SELECT pg_backend_pid()").fetchone()
+
+    first = connection(1000)
+    assert connection(1000) == first
+    assert connection(2 << 20) != first
+    store.close()
+
+
+def test_the_balance_closes_while_others_write(postgres: Databases) -> None:
+    url = postgres.fresh()
+    store, other = PostgresStore(url), PostgresStore(url)
+    accept = partial(other.accept, [new_payload(TELEGRAM, DISCORD)])
+
+    def write() -> None:
+        for _ in range(100):
+            (kept,) = other.batch([accept])
+            assert isinstance(kept, Kept), kept
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    read = 0
+    while thread.is_alive():
+        assert [row.lost for row in store.balance() if row.lost] == []
+        read += 1
+    thread.join()
+    assert read > 10
+    store.close()
+    other.close()

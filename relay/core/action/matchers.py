@@ -6,13 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from relay.core.alert import Labels
+from relay.core.label_names import VOLATILE, is_volatile
 from relay.core.routing.matcher import Matcher, matches
 
-# Labels whose value ends with the process or scrape that it names.
-VOLATILE = frozenset(
-    {"pod", "pod_name", "container_id", "id", "uid", "instance", "endpoint", "prometheus",
-     "prometheus_replica", "replica"}
-)  # fmt: skip
 # Labels that say where an alert is without those.
 PLACING = frozenset(
     {"namespace", "deployment", "statefulset", "daemonset", "service", "node", "job", "cluster",
@@ -68,7 +64,7 @@ def group_matchers(
     }
     named = {name for name in (*group_labels, "alertname") if name in shared}
     if not group_labels or not named - {"severity"}:
-        named |= {name for name in shared if not _is_volatile(name)}
+        named |= {name for name in shared if not is_volatile(name)}
     if not named - {"severity"} or any(not _is_writable(shared[name]) for name in named):
         return CannotSilence("nothing_shared")
     return tuple(Matcher(name, "=", shared[name]) for name in sorted(named))
@@ -95,16 +91,12 @@ def _widened(
     several: the group labels and their names, or without group labels all labels that they share.
     """
     shared = {name for name, values in found.items() if len(values) == 1 and values[0]}
-    lasting = {name for name in shared if not _is_volatile(name)}
+    lasting = {name for name in shared if not is_volatile(name)}
     kept = lasting if lasting & PLACING else shared - (VOLATILE - {"instance"})
     if len(alerts) > 1 and group_labels:
         grouped = {name for name in group_labels if name in shared}
         kept = grouped if grouped - {"severity"} else kept
     return {name: values for name, values in found.items() if name in kept or name == "alertname"}
-
-
-def _is_volatile(name: str) -> bool:
-    return name in VOLATILE or name.startswith("__")
 
 
 def _matcher(name: str, values: tuple[str, ...]) -> Matcher:

@@ -7,97 +7,40 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
-from relay.core.alert import REPLICAS, Labels
+from relay.core.alert import Labels
+from relay.core.card.exporter import scraped, shown_value
+from relay.core.label_names import (
+    KUBE,
+    LAST_PART,
+    MACHINE,
+    MANNER,
+    MEASURING,
+    NEVER,
+    OTHER,
+    PART,
+    PLACE,
+    SERVICE,
+    THING,
+    is_named_by,
+    tier,
+)
 from relay.core.text.richtext import clean
 
-# Names of labels, the most telling first within each tuple. Prometheus renames a label of the
-# metric to `exported_...` if the target has one of the same name; `k8s.pod.name` and the like are
-# OpenTelemetry's, with dots or underscores.
-_KUBERNETES = (
-    "persistentvolumeclaim", "exported_pod", "pod", "pod_name", "kubernetes_pod_name",
-    "k8s_pod_name", "job_name", "cronjob", "deployment", "statefulset", "daemonset", "replicaset",
-    "replicationcontroller", "horizontalpodautoscaler", "hpa", "poddisruptionbudget",
-    "resourcequota", "persistentvolume", "volumename", "ingress", "exported_service",
-    "exported_deployment", "k8s_deployment_name", "k8s_statefulset_name", "k8s_daemonset_name",
-    "k8s_job_name", "k8s_cronjob_name", "workload", "owner_name",
-)  # fmt: skip
-_THINGS = (
-    "rulename", "queue", "queue_name", "topic", "consumergroup", "consumer_group", "subscription",
-    "subscription_id", "stream", "bucket", "bucket_name", "dbinstance_identifier",
-    "db_instance_identifier", "database_id", "cache_cluster_id", "load_balancer", "loadbalancer",
-    "target_group", "function_name", "functionname", "auto_scaling_group_name", "resource_name",
-    "exported_endpoint", "exported_job", "exported_name", "service_name", "url", "domain",
-    "certificate", "backup", "task", "rulename",
-)  # fmt: skip
-_MACHINES = (
-    "exported_node", "node", "nodename", "k8s_node_name", "exported_instance", "host_name",
-    "hostname", "host", "vm", "vm_name", "sysname", "server", "target", "instance_name",
-    "instance_id", "instanceid", "instance",
-)  # fmt: skip
-_PARTS = (
-    "mountpoint", "filesystem", "volume", "datname", "database", "db", "schema", "table",
-    "relname", "tablespace", "keyspace", "index", "interface", "ifname", "ifdescr", "ifalias",
-    "ifindex", "device", "disk", "drive", "name", "unit", "master", "slot", "partition", "shard",
-    "cpu", "core", "gpu", "chip", "sensor", "integration", "alertmanager", "remote_name", "path",
-    "handler", "route", "exported_container", "container", "k8s_container_name",
-)  # fmt: skip
-_SERVICES = (
-    "service", "app", "application", "component", "job", "app_kubernetes_io_name",
-    "app_kubernetes_io_instance", "app_kubernetes_io_component",
-)  # fmt: skip
-_PLACES = (
-    "exported_namespace", "namespace", "kubernetes_namespace", "k8s_namespace_name", "cluster",
-    "cluster_name", "k8s_cluster_name", "environment", "env", "deployment_environment", "stage",
-    "region", "zone", "availability_zone", "datacenter", "dc", "site", "location", "realm",
-    "tenant", "project", "customer", "team", "owner",
-)  # fmt: skip
-_HOW = (
-    "reason", "condition", "status", "state", "phase", "type", "color", "mode", "code", "long",
-    "short", "window", "quantile", "le", "endpoint", "metrics_path", "scheme", "fstype",
-    "datasource_uid", "ref_id",
-)  # fmt: skip
-_NEVER = REPLICAS | {"alertname", "severity", "uid", "id", "container_id", "datid"}
 _NAMED = frozenset({"alertname", "severity"})  # the head of the card shows them
-_SCRAPED = (
-    "instance", "job", "endpoint", "metrics_path", "service", "app", "helm_sh_chart",
-    "app_kubernetes_io_name", "app_kubernetes_io_instance", "app_kubernetes_io_component",
-)  # fmt: skip
 _ALIASES = ("instance", "nodename", "host", "hostname", "host_name", "instance_name")
 # Labels of the scraped target, used if the labels say nothing else.
 _LAST_RESORT = ("service", "job", "pod", "container", "instance", "namespace", "endpoint", "id")
-_EXPORTER = re.compile(
-    r"exporter|kube-state-metrics|cadvisor|pushgateway"
-    r"|^(?:node|kubelet|windows|blackbox|snmp)$|^(?:blackbox|snmp)[-_]"
-)
-_PROXY = "kube-rbac-proxy"  # the container in front of an exporter that checks who reads it
-_PORT = re.compile(r"(.*[^:\]]|\[.*\]):([0-9]{1,5})", re.DOTALL)
-# Ports of Prometheus' exporters, without those that servers in the same range use, and the
-# kubelet's.
-_EXPORTER_PORTS = range(9100, 10000)
-_SERVERS_PORTS = frozenset({9200, 9300, 9418, 9999})
-_OTHER_PORTS = frozenset({10250, 10249, 10255, 15692})
 _DIGITS = re.compile(r"([0-9]{1,15})")
+_NUMBER = re.compile(r"[-+0-9.,eE%]{1,30}")
 _LONGEST = 60  # characters of a value; a longer one loses its middle
 _LONGEST_SEVERITY = 20
 _MOST_WHO, _MOST_PARTS, _MOST_WHERE = 3, 2, 3
-_REMEMBERED, _ALL_REMEMBERED = 100, 2000  # characters of a name, and of all names of an alert
+_ALL_REMEMBERED = 2000  # characters of the labels of an alert whose subject is remembered
 _MOST_GROUPED = 4  # labels: those of a group made by more of them say nothing
-
-_KUBE, _THING, _MACHINE, _PART, _SERVICE, _PLACE, _OTHER, _MANNER = range(8)
-PLACING = frozenset({_KUBE, _THING, _MACHINE, _SERVICE, _PLACE})  # classes of labels that say where
-_TIERS = {
-    name: (tier, at)
-    for tier, names in enumerate(
-        (_KUBERNETES, _THINGS, _MACHINES, _PARTS, _SERVICES, _PLACES, (), _HOW)
-    )
-    for at, name in enumerate(names)
-}
-
-KNOWN_NAMES = frozenset(_TIERS)  # of labels, with underscores in place of dots and dashes
 
 
 class Labelled(Protocol):
@@ -221,7 +164,7 @@ def _copies(
     for at, (alert, made) in enumerate(zip(alerts, told, strict=True)):
         line = lines[at]
         if seen[line.what, line.values] > 1:
-            names = sorted((_NEVER - _NAMED - aside) & alert.labels.keys())
+            names = sorted((NEVER - _NAMED - aside) & alert.labels.keys())
             rest = tuple(f"{name}={short(alert.labels[name])}" for name in names)
             if rest:
                 lines[at] = Subject(line.what, made.who, made.where, (*made.rest, *rest))
@@ -231,7 +174,7 @@ def _copies(
 def who(labels: Labels) -> str:
     """The name of the label that says who is ill; empty if there is none."""
     left = [name for name in labels if labels[name] and name not in scraped(labels)]
-    found = sorted((tier(name), name) for name in left if tier(name)[0] <= _MACHINE)
+    found = sorted((tier(name), name) for name in left if tier(name)[0] <= MACHINE)
     return found[0][1] if found else ""
 
 
@@ -243,95 +186,6 @@ def where(labels: Labels) -> str:
 class _Labelled(Struct, frozen=True):
     labels: Labels
     annotations: Labels = {}
-
-
-def tier(name: str) -> tuple[int, int]:
-    """How telling a label's name is: its class, then its position in the class."""
-    return _tier(name) if len(name) <= _REMEMBERED else _tier.__wrapped__(name)
-
-
-@lru_cache(maxsize=4096)
-def _tier(name: str) -> tuple[int, int]:
-    plain = name.lower().replace(".", "_").replace("-", "_")
-    if plain in _TIERS:
-        return _TIERS[plain]
-    if plain.startswith(("dimension_", "label_")):
-        return _TIERS.get(plain.partition("_")[2], (_THING, len(_THINGS)))
-    if plain.endswith(("_cluster", "cluster_id")):
-        return (_PLACE, _TIERS["cluster"][1])
-    return (_OTHER, 0)
-
-
-def scraped(labels: Labels) -> Set[str]:
-    """The names of the labels that describe the scraped target, if other labels name the thing that
-    is ill.
-    """
-    job = labels.get("job", "").rpartition("/")[2]
-    metrics = any(
-        "kube-state-metrics" in labels.get(name, "")
-        for name in ("job", "service", "app_kubernetes_io_name", "app")
-    )
-    instance, pod = labels.get("instance", ""), labels.get("pod", "")
-    exporter = metrics or bool(_EXPORTER.search(job)) or _exporters_port(instance)
-    told = _Telling(
-        metrics=metrics,
-        exporter=exporter,
-        proxied=labels.get("container", "").startswith(_PROXY),
-        own_pod=bool(pod and (_EXPORTER.search(pod) or (exporter and job and job in pod))),
-        host=bool(instance and _EXPORTER.search(_host(instance))),
-        told=bool(instance or labels.get("job")),
-    )
-    names = tuple(labels)
-    short = sum(map(len, names)) <= _ALL_REMEMBERED
-    return _aside(names, told) if short else _aside.__wrapped__(names, told)
-
-
-class _Telling(NamedTuple):
-    """What the values of labels say about the scraped target: it is kube-state-metrics, or some
-    exporter; it is behind a proxy; the pod is its own; its host is named after it; there is an
-    instance or a job.
-    """
-
-    metrics: bool
-    exporter: bool
-    proxied: bool
-    own_pod: bool
-    host: bool
-    told: bool
-
-
-@lru_cache(maxsize=1024)
-def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
-    """`scraped`, computed from the names of the labels and these facts about their values, which
-    are the same for most alerts of a rule.
-    """
-    aside: set[str] = set()
-    of_metric = {name.removeprefix("exported_") for name in names if name.startswith("exported_")}
-    aside |= of_metric
-    if of_metric & {"pod", "namespace"}:
-        aside |= {"pod", "namespace", "container", "node", *_SCRAPED}
-    if of_metric & {"job", "instance"}:
-        aside |= {"job", "instance"}
-    if values.proxied:
-        aside.add("container")
-    if values.own_pod:
-        aside |= {"pod", "container", "namespace", "service", "job", "endpoint"}
-    if values.metrics:
-        aside |= set(_SCRAPED)
-    left = set(names) - aside - _NEVER
-    if any(tier(name)[0] == _KUBE for name in left):
-        aside |= {"instance", "job", "endpoint", "metrics_path", "app", "helm_sh_chart"}
-        if values.told:
-            aside.add("service")
-    elif any(tier(name)[0] <= _PART for name in left):
-        aside |= {"endpoint", "metrics_path"}
-        if values.exporter:
-            aside |= {"job", "service"}
-    if values.host and any(
-        tier(name)[0] <= _PLACE for name in left - {"instance", "job", "service"}
-    ):
-        aside.add("instance")
-    return frozenset(aside)
 
 
 def natural(value: str) -> tuple[tuple[int, str], ...]:
@@ -373,63 +227,80 @@ class _Made(Struct, frozen=True):
 
 def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[str]) -> _Made:
     """The labels of those names, each in the place where it tells most."""
+    alert = labels.get("alertname", "")
     ranked = sorted(
-        (tier(name), name)
+        (_rank(alert, name, labels[name]), name)
         for name in names
-        if labels.get(name) and name not in _NEVER and name not in ignores
+        if labels.get(name) and name not in NEVER and name not in ignores
     )
     left = [name for _, name in ranked]
     by_tier: dict[int, list[str]] = {}
     for (kind, _), name in ranked:
         by_tier.setdefault(kind, []).append(name)
     chosen = _chosen(by_tier)
-    places = [*by_tier.get(_PLACE, ())]
+    places = [*by_tier.get(PLACE, ())]
     if not chosen and not places:
-        chosen = by_tier.get(_MANNER, [])[:1]
+        chosen = [name for name in by_tier.get(MANNER, ()) if name not in MEASURING][:1]
     promoted = [name for name in left if name in group and name not in (*chosen, *places, "job")]
     told_where = [name for name in (*places, *promoted) if name not in chosen][:_MOST_WHERE]
     told: list[str] = []
     at: list[str] = []
     rest: list[str] = []
     for name in chosen:
-        value = short(_value(labels, name))
+        value = _named(labels, name)
         if value in told:
             rest.append(f"{name}={value}")
         else:
             told.append(value)
     for name in told_where:
-        value = short(_value(labels, name))
+        value = _named(labels, name)
         if value in at:
             rest.append(f"{name}={value}")
         else:
             at.append(value)
     shown = {*chosen, *told_where}
     last = chosen[-1] if chosen else ""
-    machine = next((name for name in chosen if tier(name)[0] == _MACHINE), last)
+    machine = next((name for name in chosen if tier(name)[0] == MACHINE), last)
     for (kind, _), name in ranked:
         if name in shown:
             continue
         # Of one label only: between two values nobody would see which one changed.
-        twin = machine if name in _ALIASES else last if kind == _SERVICE else ""
-        if not twin or _value(labels, name) != _value(labels, twin):
-            rest.append(f"{one_line(name)}={short(_value(labels, name))}")
+        twin = machine if name in _ALIASES else last if kind == SERVICE else ""
+        if not twin or shown_value(labels, name) != shown_value(labels, twin):
+            rest.append(f"{one_line(name)}={short(shown_value(labels, name))}")
     return _Made(tuple(told), tuple(at), tuple(rest))
+
+
+def _rank(alert: str, name: str, value: str) -> tuple[int, int]:
+    """How telling a label is. One that nobody knows names a part of the thing if the alert's name
+    speaks of it.
+    """
+    known = tier(name)
+    if known[0] == OTHER and not _NUMBER.fullmatch(value) and is_named_by(alert, name):
+        return LAST_PART
+    return known
+
+
+def _named(labels: Labels, name: str) -> str:
+    """The value as a head shows it: a bare number with the name of its label."""
+    value = short(shown_value(labels, name))
+    return f"{one_line(name)}={value}" if value.isdecimal() else value
 
 
 def _chosen(by_tier: dict[int, list[str]]) -> list[str]:
     """The labels that say who is ill: a thing of Kubernetes or another thing, or the machine, and
     its part.
     """
-    kube, things = by_tier.get(_KUBE, []), by_tier.get(_THING, [])
-    machines, parts = by_tier.get(_MACHINE, []), by_tier.get(_PART, [])
+    kube, things = by_tier.get(KUBE, []), by_tier.get(THING, [])
+    machines, parts = by_tier.get(MACHINE, []), by_tier.get(PART, [])
     most = 1 if "mountpoint" in parts else _MOST_PARTS  # its device says nothing more
     found = [*kube[:2], *things[: 1 if kube else 2], *(() if kube else machines[:1])]
     found = [*found, *parts[:most]][:_MOST_WHO]
     if not found:
-        others = by_tier.get(_OTHER, [])
-        found = others[:2] if others else by_tier.get(_SERVICE, [])[:1]
-        if others and by_tier.get(_SERVICE):
-            found = [by_tier[_SERVICE][0], *others[:1]]
+        others = by_tier.get(OTHER, [])
+        found = others[:2] if others else by_tier.get(SERVICE, [])[:1]
+        if others and by_tier.get(SERVICE):
+            found = [by_tier[SERVICE][0], *others[:1]]
     return found
 
 
@@ -449,31 +320,3 @@ def _scraped_too(labels: Labels, common: Set[str], ignores: set[str], made: _Mad
     if made.values:
         return _Made(made.who, made.where, (*made.rest, *new))
     return _Made(tuple(short(labels[name]) for name in left[:1]), (), tuple(new[1:]))
-
-
-def _value(labels: Labels, name: str) -> str:
-    """The value of a label; for an address whose port is an exporter's only the host."""
-    value = labels[name]
-    return _host(value) if name == "instance" and _is_scraped_port(value, labels) else value
-
-
-def _is_scraped_port(value: str, labels: Labels) -> bool:
-    return _exporters_port(value) or (
-        bool(_EXPORTER.search(labels.get("job", "").rpartition("/")[2])) and "://" not in value
-    )
-
-
-def _exporters_port(address: str) -> bool:
-    if ":" not in address or "://" in address or len(address) >= 300:
-        return False
-    found = _PORT.fullmatch(address)
-    port = int(found[2]) if found else 0
-    return port in _OTHER_PORTS or (port in _EXPORTER_PORTS and port not in _SERVERS_PORTS)
-
-
-def _host(address: str) -> str:
-    """The address without its port."""
-    if ":" not in address or "://" in address or len(address) >= 300:
-        return address
-    found = _PORT.fullmatch(address)
-    return found[1] if found else address

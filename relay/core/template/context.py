@@ -307,7 +307,7 @@ class TemplateContext:
         differing = self.subject_of(self._about[0]).values
         if any(value in (*shared.who, *shared.where) for value in differing):
             return []
-        named = {each.partition("=")[2]: each for each in shared.rest}
+        named = {key: each for each in shared.rest for key in (each, each.partition("=")[2])}
         return [named[value] for value in differing if value in named][:_MOST_APART]
 
     def _who(self, *, code: bool) -> RichText:

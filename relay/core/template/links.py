@@ -7,8 +7,8 @@ from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import quote, urlsplit
 
-from relay.core.card.subject import PLACING, tier
 from relay.core.card.view import AlertView, View
+from relay.core.label_names import PLACING, is_volatile, tier
 from relay.core.routing.lane import LinkRewrite, Policy
 from relay.core.text.richtext import RichText, Span, address, concat, normalise, styled
 from relay.core.text.times import Reader
@@ -29,12 +29,6 @@ _WORD = re.compile(r"\w{2,}")
 _PROSE_WORDS = 3
 _PERCENT = {number: quote(chr(number), safe="") for number in range(128)}
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
-# Labels whose values change with a restart or another scrape: a silence by one of them ends too
-# early.
-VOLATILE = frozenset({
-    "pod", "pod_name", "container_id", "id", "uid", "instance", "endpoint", "prometheus",
-    "prometheus_replica", "replica",
-})  # fmt: skip
 _REMEMBERED = 1024  # characters of an address whose result is remembered
 _LONGEST_SEEN = 65536  # characters; a rewrite may shorten it
 
@@ -88,11 +82,7 @@ def silence(view: View, ignores: Set[str] = frozenset()) -> str:
         for name, value in firing[0].items()
         if value and name not in ignores and all(labels.get(name) == value for labels in firing)
     }
-    placing = {
-        name
-        for name in shared
-        if name not in VOLATILE and tier(name)[0] in PLACING and not name.startswith("__")
-    }
+    placing = {name for name in shared if tier(name)[0] in PLACING and not is_volatile(name)}
     kept = {
         name: value
         for name, value in shared.items()
@@ -127,13 +117,6 @@ def prose(annotation: str) -> str:
     beside = _ADDRESS.sub(" ", seen)
     is_link = beside != seen and len(_WORD.findall(beside)) < _PROSE_WORDS
     return "" if is_link else annotation.strip()
-
-
-def is_volatile(name: str) -> bool:
-    """Whether the label's value ends with the process or scrape that it names, and not with the
-    trouble.
-    """
-    return name in VOLATILE or name.startswith("__")
 
 
 def linked(text: str, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText | str:

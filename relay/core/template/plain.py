@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from relay.core.card.subject import tier
 from relay.core.card.view import AlertView
+from relay.core.label_names import tier
 from relay.core.template import labels_shown as telling
 from relay.core.template.context import ContextShape, TemplateContext
 from relay.core.template.fitting import Drawn, Fitted, fit

@@ -1,5 +1,7 @@
 """The connection to PostgreSQL, and the meaning of its errors for the store."""
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
@@ -28,6 +30,16 @@ LIMITS = (
 # https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
 NO_LIMIT = "SELECT set_config('statement_timeout', '0', true)"
 LIMITS_UNSYNCED = f"{LIMITS}, set_config('synchronous_commit', 'off', true)"
+_CREDENTIALS = (
+    "user",
+    "password",
+    "passfile",
+    "sslcert",
+    "sslkey",
+    "sslpassword",
+    "sslrootcert",
+    "sslcrl",
+)
 _AWAY = ("08", "57P", "53", "58")
 _AWAY_CODES = ("25006", "57014", "55P03", "25P03")
 # A pooler of transactions gives each one another session, which does not know what another one
@@ -45,6 +57,38 @@ def parsed(url: str) -> dict[str, str]:
     except psycopg.ProgrammingError as error:
         raise ValueError("not a postgresql:// address that libpq can parse") from error
     return _DEFAULTS | {key: str(value) for key, value in told.items() if value is not None}
+
+
+class DatabaseAddress:
+    """The address of a database: itself, or a file that has it. A file is read again for each
+    connection, of which the credentials are taken: another database is one for another process.
+    """
+
+    def __init__(self, told: str | Path) -> None:
+        """Raises OSError for a file that cannot be read, and what `parsed` raises."""
+        self._file = told if isinstance(told, Path) else None
+        self._settings = parsed(told if isinstance(told, str) else _read(told))
+
+    def settings(self) -> dict[str, str]:
+        """The settings for a connection that is made now; the last ones that could be read."""
+        if self._file:
+            with suppress(OSError, ValueError):
+                now = parsed(_read(self._file))
+                fixed = {key: told for key, told in self._settings.items() if not _changes(key)}
+                self._settings = fixed | {key: told for key, told in now.items() if _changes(key)}
+        return self._settings
+
+
+def _read(file: Path) -> str:
+    """Raises ValueError for an empty file: libpq would take its own defaults."""
+    told = file.read_text(encoding="utf-8").strip()
+    if not told:
+        raise ValueError("no address in it")
+    return told
+
+
+def _changes(key: str) -> bool:
+    return key in _CREDENTIALS
 
 
 def connect(told: dict[str, str]) -> Connection:

@@ -14,6 +14,7 @@ from psycopg import sql
 
 from relay.core.balance import BalanceRow
 from relay.store.postgres.connection import Connection, connect, parsed
+from relay.store.postgres.formats import FORMATS
 from relay.store.postgres.store import PostgresStore
 from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
@@ -49,9 +50,10 @@ def to_postgres(file: Path, url: str) -> Copied:
         (spread,) = source.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
         target.execute(
             "UPDATE progress SET value = CASE name WHEN 'spread' THEN $1 ELSE"
-            " greatest($1, (SELECT coalesce(max(id), 0) FROM payload)) END",
+            " greatest($1, (SELECT coalesce(max(id), 0) FROM payload)) END WHERE name != 'format'",
             (spread,),
         )
+        target.execute("UPDATE progress SET value = $1 WHERE name = 'format'", (FORMATS.newest,))
     with closing(PostgresStore(url)) as copy:
         return _checked(rows, books, copy.balance())
 

@@ -28,14 +28,14 @@ from relay.store.protocol import Fenced, Lease, StoreError
 T = TypeVar("T")
 _STORAGE = 7_203_461_185  # the advisory lock: any number that no other program uses
 _TRIES = 6  # of a transaction that others were in the way of
-_PROGRESS = (
-    "SELECT accepted.value, spread.value FROM progress AS accepted, progress AS spread"
-    " WHERE accepted.name = 'accepted' AND spread.name = 'spread'"
+_ACCEPTED, _SPREAD, FORMAT = (
+    f"(SELECT value FROM progress WHERE name = '{name}')"  # noqa: S608 - of constants
+    for name in ("accepted", "spread", "format")
 )
+_PROGRESS = f"SELECT {_ACCEPTED}, {_SPREAD}, {FORMAT}"
 _HOLD = (
-    "SELECT lease.lane, coalesce(bell, 0),"
-    " (SELECT value FROM progress WHERE name = 'accepted'),"
-    " (SELECT value FROM progress WHERE name = 'spread'),"
+    "SELECT lease.lane, coalesce(bell, 0),"  # noqa: S608 - of constants
+    f" {_ACCEPTED}, {_SPREAD}, {FORMAT},"
     " EXISTS (SELECT 1 FROM lane AS other WHERE attempts > 0 AND other.id != lane.id)"
     " FROM lane JOIN lease ON lease.lane = lane.id"
     " LEFT JOIN lane_work ON lane_work.lane = lane.id"
@@ -78,15 +78,16 @@ class PostgresDatabase(PostgresStatements):
         session.forget_reads()
         self._read_progress(self.run(_PROGRESS).fetchone())
 
-    def _read_progress(self, told: tuple[int, int]) -> None:
+    def _read_progress(self, told: tuple[int, int, int]) -> None:
         session = self._session
         remembered = session.remembered
-        remembered.payload, remembered.spread = told
+        remembered.payload, remembered.spread, number = told
+        self.read_format(number)
         self._spread = max(self._spread, remembered.spread)
 
     def is_all_spread(self) -> bool:
         """Whether no accepted payload is to be brought to lanes."""
-        accepted, spread = self.run(_PROGRESS).fetchone()
+        accepted, spread, _ = self.run(_PROGRESS).fetchone()
         return bool(accepted == spread)
 
     def hold(self, lease: Lease) -> int:
@@ -102,13 +103,13 @@ class PostgresDatabase(PostgresStatements):
         found = self.run(_HOLD, (lane_text(lease.lane), self.replica, lease.epoch)).fetchone()
         if found is None:
             raise Fenced
-        lane, bell, accepted, spread, session.others_fail = found
+        lane, bell, accepted, spread, number, session.others_fail = found
         if session.is_open:
             session.held[lease] = (lane, bell)
             if session.has_spread and accepted > spread:
                 session.has_passed_over = True
                 accepted = spread
-            self._read_progress((accepted, spread))
+            self._read_progress((accepted, spread, number))
         return int(lane)
 
     def _hold_first(self, lease: Lease) -> None:

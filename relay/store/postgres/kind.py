@@ -19,7 +19,16 @@ _SINGLE = (
     "PostgresLeases._taken",
     *(
         f"PostgresStore.{name}"
-        for name in ("take", "ring", "give_up", "renew", "look", "take_lead", "give_up_lead")
+        for name in (
+            "take",
+            "ring",
+            "give_up",
+            "renew",
+            "look",
+            "take_lead",
+            "give_up_lead",
+            "leave",
+        )
     ),
 )
 _encode = msgspec.json.encode

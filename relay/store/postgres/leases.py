@@ -1,11 +1,13 @@
 """The leases of this process on a PostgreSQL, and whether it leads: works for all of them."""
 
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from msgspec import Struct
 
+from relay import __version__
 from relay.core.routing.lane import LaneKey
 from relay.store.postgres.store import PostgresStore
 from relay.store.protocol import Lease, StoreError
@@ -23,7 +25,7 @@ class _Held(Struct):
 
 
 class PostgresLeases:
-    """See `Leases`. `renew`, `look` and `stand` are to be called again and again (see
+    """See `Leases`. `renew`, `beat`, `look` and `stand` are to be called again and again (see
     `operate.replica`).
     """
 
@@ -102,6 +104,20 @@ class PostgresLeases:
                 del self._held[each.lease.lane]
                 self.lost += 1
 
+    async def beat(self) -> None:
+        """Says that this process runs (see `PostgresStore.beat`)."""
+        if not await self._transactions.run_unsynced(self._store.beat):
+            await self._transactions.run_unsynced(self._register)
+
+    def register(self) -> None:
+        """Counts this process among those that run. Raises StoreError."""
+        (result,) = self._store.batch([self._register])
+        if isinstance(result, Exception):
+            raise result
+
+    def _register(self) -> None:
+        self._store.register(socket.gethostname(), __version__)
+
     async def look(self) -> tuple[LaneKey, ...]:
         """The lanes that have work and that no other process owns."""
         before = self._monotonic()
@@ -140,7 +156,8 @@ class PostgresLeases:
                 raise
 
     async def leave(self) -> None:
-        """Gives up the lead."""
+        """Gives up the lead; this process is about to end."""
         if self._leads:
             self._leads = False
             await self._transactions.run(partial(self._store.give_up_lead, _LEAD))
+        await self._transactions.run(self._store.leave)

@@ -7,7 +7,9 @@ https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
 import hashlib
 import select
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from struct import unpack
 from typing import Any
 
 import psycopg
@@ -17,6 +19,7 @@ from psycopg import pq
 from relay.store.sql.database import Value
 
 Cells = Value | tuple[int, ...] | tuple[str, ...]
+_LARGE = 1 << 20  # bytes of a value
 _OFTEN = 3  # runs of a statement after which it is prepared
 _PATIENCE = 15.0  # seconds without a word from the database, after which the connection is lost
 _MOST_KNOWN = 1000  # statements of which is remembered whether they are prepared
@@ -41,6 +44,23 @@ _READERS: dict[int, Callable[[bytes], Any]] = {
     _FLOAT8: float,
     1700: _number,
 }
+
+# https://www.postgresql.org/docs/current/protocol-message-formats.html
+_BINARY_READERS: dict[int, Callable[[bytes], Any]] = {
+    16: any,
+    _BYTEA: bytes,
+    **dict.fromkeys((_INT8, _INT2, 23), partial(int.from_bytes, byteorder="big", signed=True)),
+    700: lambda told: unpack("!f", told)[0],
+    _FLOAT8: lambda told: unpack("!d", told)[0],
+}
+
+
+@lru_cache(maxsize=_MOST_KNOWN)
+def _result_format(sql: str) -> int:
+    """Binary for statements that give bodies: as text each takes twice its bytes, and a card may
+    have many megabytes. The sum of whole numbers is a number whose binary form we do not read.
+    """
+    return int("body" in sql and "sum(" not in sql)
 
 
 class Reply:
@@ -120,6 +140,7 @@ class PipelinedConnection:
         self._prepared: dict[_Key, bytes] = {}
         self._error: psycopg.Error | None = None
         self.trips = 0
+        self.is_swollen = False  # libpq's buffers have grown, which never shrink
 
     @property
     def is_lost(self) -> bool:
@@ -140,6 +161,7 @@ class PipelinedConnection:
         self._last += 1
         reply = Reply(self.wait, self._last)
         oids, values, formats = _encoded(parameters)
+        self._saw(value for value, binary in zip(values, formats, strict=True) if binary)
         key = (sql, oids)
         name = self._prepared.get(key)
         if name is None and prepares and self.prepares:
@@ -151,9 +173,9 @@ class PipelinedConnection:
                 self._sent.append(_Sent(None, key))
                 self._prepared[key] = name
         if name is None:
-            self._libpq.send_query_params(sql.encode(), values, oids, formats, 0)
+            self._libpq.send_query_params(sql.encode(), values, oids, formats, _result_format(sql))
         else:
-            self._libpq.send_query_prepared(name, values, formats, 0)
+            self._libpq.send_query_prepared(name, values, formats, _result_format(sql))
         self._sent.append(_Sent(reply))
         return reply
 
@@ -219,7 +241,14 @@ class PipelinedConnection:
             if sent.prepares is not None:
                 self._prepared.pop(sent.prepares, None)
         if sent.reply is not None:
-            sent.reply.tell(error or (_rows(result) if result else []))
+            rows = _rows(result) if result else []
+            self._saw(cell for row in rows for cell in row if type(cell) is bytes)
+            sent.reply.tell(error or rows)
+
+    def _saw(self, bodies: Iterable[bytes | None]) -> None:
+        self.is_swollen = self.is_swollen or any(
+            body is not None and len(body) > _LARGE for body in bodies
+        )
 
     def _failed(self, result: pq.abc.PGresult | None) -> psycopg.Error:
         """Keeps the first error: the others follow from it."""
@@ -255,7 +284,8 @@ def _name_of(key: _Key) -> bytes:
 
 def _rows(result: pq.abc.PGresult) -> list[tuple[Any, ...]]:
     columns = range(result.nfields)
-    readers = [_READERS.get(result.ftype(column), bytes.decode) for column in columns]
+    known = _BINARY_READERS if result.nfields and result.fformat(0) else _READERS
+    readers = [known.get(result.ftype(column), bytes.decode) for column in columns]
     value = result.get_value
     return [
         tuple(

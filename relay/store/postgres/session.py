@@ -7,7 +7,13 @@ from typing import Literal
 import psycopg
 
 from relay.core.routing.lane import LaneKey, Platform
-from relay.store.postgres.connection import LIMITS, LIMITS_UNSYNCED, NO_LIMIT, connect
+from relay.store.postgres.connection import (
+    LIMITS,
+    LIMITS_UNSYNCED,
+    NO_LIMIT,
+    DatabaseAddress,
+    connect,
+)
 from relay.store.postgres.kind import Kind
 from relay.store.postgres.pipelined import Cells, PipelinedConnection, Reply
 from relay.store.postgres.prefetch import Prefetch, PrefetchHistory, touched
@@ -29,8 +35,8 @@ class Session:
     `has_passed_over`: what came since then was not.
     """
 
-    def __init__(self, told: dict[str, str], history: PrefetchHistory) -> None:
-        self._told = told
+    def __init__(self, address: DatabaseAddress, history: PrefetchHistory) -> None:
+        self._address = address
         self._connection: PipelinedConnection | None = None
         self._history = history
         self._begins = False  # BEGIN is yet to be sent
@@ -108,7 +114,7 @@ class Session:
 
     def _connect(self, *, prepares: bool) -> PipelinedConnection:
         self.forget()
-        self._connection = PipelinedConnection(connect(self._told), prepares=prepares)
+        self._connection = PipelinedConnection(connect(self._address.settings()), prepares=prepares)
         return self._connection
 
     def run(self, connection: PipelinedConnection, sql: str, parameters: Sequence[Cells]) -> Reply:
@@ -181,6 +187,8 @@ class Session:
             raise connection.error
         self._prefetch.learn()
         self.is_open = False
+        if connection.is_swollen:
+            self.forget()
 
     def give_up(self) -> None:
         """Ends the transaction, of which nothing is kept. It is not waited for."""

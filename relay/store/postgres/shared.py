@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from relay.core.event import Event
 from relay.store.postgres.leases import PostgresLeases
@@ -16,7 +17,7 @@ class Shared:
 
     def __init__(
         self,
-        url: str,
+        url: str | Path,
         emit: Callable[[Event], None],
         told_time: Callable[[float, float, float], None],
         ttl: float = TTL,
@@ -29,3 +30,4 @@ class Shared:
         self.writer = Writers(self.store)
         self.call_seconds = min(CALL_SECONDS, ttl * 2 / 3)
         self.leases = PostgresLeases(self.store, self.writer, self.call_seconds, told_time)
+        self.leases.register()

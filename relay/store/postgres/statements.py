@@ -5,16 +5,18 @@ transaction together.
 import threading
 from abc import ABC, abstractmethod
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import psycopg
 
 from relay.core.routing.lane import LaneKey, Platform
-from relay.store.postgres.connection import NOT_PREPARED
+from relay.store.postgres.connection import NOT_PREPARED, DatabaseAddress
 from relay.store.postgres.dialect import translated
+from relay.store.postgres.formats import FORMATS, Formats, newer_format
 from relay.store.postgres.pipelined import Cells, PipelinedConnection
 from relay.store.postgres.prefetch import PrefetchHistory
 from relay.store.postgres.session import CLOCK, LOCK, Session
+from relay.store.protocol import StoreError
 from relay.store.sql.database import AcceptedNotifications, Remembered, Rows, Value
 
 _WRITERS = 16  # rows of a counter: those that count at once seldom meet
@@ -33,9 +35,10 @@ class PostgresStatements(ABC):
     database.
     """
 
-    def __init__(self, told: dict[str, str], replica: str) -> None:
-        """`told` are the settings of the address."""
-        self._told = told
+    def __init__(self, address: DatabaseAddress, replica: str, formats: Formats = FORMATS) -> None:
+        self._formats = formats
+        self._format = 1  # what was read last; it never falls
+        self._address = address
         self._prepares = True
         self.replica = replica
         self._history = PrefetchHistory()
@@ -58,7 +61,7 @@ class PostgresStatements(ABC):
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = Session(self._told, self._history)
+            session = self._local.session = Session(self._address, self._history)
             self._sessions.append(session)
         return session
 
@@ -271,6 +274,20 @@ class PostgresStatements(ABC):
         """The database's clock, Unix seconds."""
         (now,) = self.run(CLOCK).fetchone()
         return float(now)
+
+    def encoded(self, value: object) -> bytes:
+        """The value as JSON (see `formats`)."""
+        return self._formats.encoded(value, self._format)
+
+    def stored(self, body: bytes, decode: Callable[[bytes], object]) -> bytes:
+        """The JSON of a value, which `body` has in our newest format."""
+        return body if self._format == self._formats.newest else self.encoded(decode(body))
+
+    def read_format(self, number: int) -> None:
+        """Values are written in this format from now on. Raises StoreError if we do not read it."""
+        if number > self._formats.newest:
+            raise StoreError(newer_format(number, self._formats.newest))
+        self._format = max(self._format, number)
 
     def bell(self, lane: int) -> int:
         """How often something had come for the lane when its last turn began; -1: it had none."""

@@ -18,8 +18,9 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import CardChange
 from relay.store.history import Durability, StorageStatus
-from relay.store.postgres.connection import connect, parsed
-from relay.store.postgres.database import PostgresDatabase, told_by
+from relay.store.postgres.connection import Connection, DatabaseAddress, connect
+from relay.store.postgres.database import FORMAT, PostgresDatabase, told_by
+from relay.store.postgres.formats import FORMATS, Formats, newer_format
 from relay.store.postgres.kind import told_of_way
 from relay.store.postgres.migrate import migrate
 from relay.store.postgres.session import NOW
@@ -30,6 +31,7 @@ from relay.store.protocol import (
     Ended,
     Kept,
     Lease,
+    NewerSchema,
     NewPayload,
     StoreError,
 )
@@ -44,6 +46,7 @@ _IS_REMOTE = (
 )
 _MOST_READY = 500  # lanes that are looked at together
 _lane_key = msgspec.json.Decoder(LaneKey).decode
+_SILENT = 4  # times the duration of a lease, after which a process is gone
 TTL = 15.0  # seconds for which a lane is its owner's without a word from it
 
 
@@ -64,35 +67,46 @@ class PostgresStore(SqlStore):
     storage's sake has a StoreError for its result.
 
     Raises NewerSchema for a database of a later version, ValueError for an address that is none,
-    and StoreError where there is no database to be had.
+    OSError for a file that cannot be read, and StoreError where there is no database to be had.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Path,
         emit: Callable[[Event], None] = _nobody,
         ttl: float = TTL,
         *,
         by_own_clock: bool = True,
         require_remote: bool = False,
+        formats: Formats = FORMATS,
     ) -> None:
-        """`ttl`: seconds for which a lane stays with an owner that is not heard of. `by_own_clock`:
+        """`url`: the address of the database, or a file that has it (see `DatabaseAddress`).
+        `ttl`: seconds for which a lane stays with an owner that is not heard of. `by_own_clock`:
         calls begin by the database's clock, whatever that of the caller says. `require_remote`:
         nothing is accepted that is not on a synchronous standby too.
         """
         self._require_remote = require_remote
         self._by_own_clock = by_own_clock
-        told = parsed(url)
+        address = DatabaseAddress(url)
         self.ttl = ttl
         self.replica = secrets.token_hex(8)
-        self.server = PostgresDatabase(told, self.replica)
+        self._formats = formats
+        self.server = PostgresDatabase(address, self.replica, formats)
         try:
-            with connect(told) as connection:
+            with connect(address.settings()) as connection:
                 migrate(connection)
+                self._check_format(connection)
         except psycopg.Error as error:
             raise StoreError(f"cannot open the storage: {told_by(error)}") from error
         super().__init__(self.server, emit)
         self._spreading = partial(spread, self._db)
+
+    def _check_format(self, connection: Connection) -> None:
+        found = connection.execute(f"SELECT {FORMAT}").fetchone()
+        number = int(found[0]) if found else 0
+        if number > self._formats.newest:
+            raise NewerSchema(newer_format(number, self._formats.newest))
+        self.server.read_format(number)
 
     def close(self) -> None:
         """Closes the connections of all threads."""
@@ -139,11 +153,11 @@ class PostgresStore(SqlStore):
     def take(self, lane: LaneKey) -> Lease | None:
         row = self._lane(lane)
         found = self.server.run(
-            "INSERT INTO lease (lane, owner, epoch, until)"  # noqa: S608 - of constants
-            f" VALUES ($1, $2, 1, {NOW} + $3) ON CONFLICT (lane) DO UPDATE SET"
+            "INSERT INTO lease (lane, owner, epoch, until)"
+            f" SELECT $1, $2, 1, {NOW} + $3 WHERE {FORMAT} <= $4 ON CONFLICT (lane) DO UPDATE SET"
             " owner = excluded.owner, epoch = lease.epoch + 1, until = excluded.until"
             f" WHERE lease.owner = excluded.owner OR lease.until <= {NOW} RETURNING epoch",
-            (row, self.replica, self.ttl),
+            (row, self.replica, self.ttl, self._formats.newest),
         ).fetchone()
         return Lease(lane, int(found[0])) if found else None
 
@@ -165,8 +179,14 @@ class PostgresStore(SqlStore):
             f"UPDATE lease SET until = {NOW} + $4"  # noqa: S608 - of constants
             " FROM unnest($1::bigint[], $2::bigint[]) AS told (lane, epoch)"
             " WHERE lease.lane = told.lane AND lease.epoch = told.epoch AND owner = $3"
-            " RETURNING lease.lane",
-            (tuple(rows), tuple(each.epoch for each in rows.values()), self.replica, self.ttl),
+            f" AND {FORMAT} <= $5 RETURNING lease.lane",
+            (
+                tuple(rows),
+                tuple(each.epoch for each in rows.values()),
+                self.replica,
+                self.ttl,
+                self._formats.newest,
+            ),
         )
         return tuple(rows[row] for (row,) in renewed.fetchall())
 
@@ -189,7 +209,8 @@ class PostgresStore(SqlStore):
         """What is ready, by the database's clock: lanes that nobody has, and those of ours for
         which something came since their last turns began.
         """
-        now = self.server.read_clock()
+        now, number = self.server.run(f"SELECT {NOW}, {FORMAT}").fetchone()
+        self.server.read_format(number)
         rows = self.server.run(
             "SELECT lane.id, key, bell, coalesce(owner = $2 AND until > $1, FALSE)"
             " FROM lane_work JOIN lane ON lane.id = lane_work.lane"
@@ -208,12 +229,12 @@ class PostgresStore(SqlStore):
     def take_lead(self, name: str) -> bool:
         """Takes or renews the lead; whether it is ours now."""
         found = self.server.run(
-            "INSERT INTO leader (name, owner, epoch, until)"  # noqa: S608 - of constants
-            f" VALUES ($1, $2, 1, {NOW} + $3) ON CONFLICT (name) DO UPDATE SET"
+            "INSERT INTO leader (name, owner, epoch, until)"
+            f" SELECT $1, $2, 1, {NOW} + $3 WHERE {FORMAT} <= $4 ON CONFLICT (name) DO UPDATE SET"
             " owner = excluded.owner, until = excluded.until, epoch = leader.epoch"
             " + CASE WHEN leader.owner = excluded.owner THEN 0 ELSE 1 END"
             f" WHERE leader.owner = excluded.owner OR leader.until <= {NOW} RETURNING 1",
-            (name, self.replica, self.ttl),
+            (name, self.replica, self.ttl, self._formats.newest),
         ).fetchone()
         return found is not None
 
@@ -222,6 +243,47 @@ class PostgresStore(SqlStore):
         self.server.run(
             "UPDATE leader SET until = 0 WHERE name = $1 AND owner = $2", (name, self.replica)
         )
+
+    def register(self, name: str, version: str) -> None:
+        """Counts this process among those that run, whose formats decide what is written."""
+        self.server.alone()  # nobody raises the format meanwhile
+        self._forget_silent()
+        self.server.run(
+            "INSERT INTO replica (id, name, version, format, seen_at)"  # noqa: S608 - of constants
+            f" VALUES ($1, $2, $3, $4, {NOW}) ON CONFLICT (id) DO UPDATE"
+            " SET seen_at = excluded.seen_at",
+            (self.replica, name, version, self._formats.newest),
+        )
+
+    def beat(self) -> bool:
+        """Says that this process runs; False if others took it to be gone. Whoever finds that all
+        read a newer format than the present one writes in that from then on.
+        """
+        self.server.run(f"UPDATE replica SET seen_at = {NOW} WHERE id = $1", (self.replica,))  # noqa: S608 - of constants
+        known, number, oldest = self.server.run(
+            f"SELECT EXISTS (SELECT 1 FROM replica WHERE id = $1), {FORMAT},"  # noqa: S608 - of constants
+            f" (SELECT min(format) FROM replica WHERE seen_at > {NOW} - $2)",
+            (self.replica, _SILENT * self.ttl),
+        ).fetchone()
+        self.server.read_format(number)
+        if oldest is not None and oldest > number:
+            self.server.alone()
+            self._forget_silent()
+            self.server.run(
+                "UPDATE progress SET value = (SELECT min(format) FROM replica)"
+                " WHERE name = 'format' AND value < (SELECT min(format) FROM replica)"
+            )
+        return bool(known)
+
+    def _forget_silent(self) -> None:
+        self.server.run(
+            f"DELETE FROM replica WHERE seen_at <= {NOW} - $1",  # noqa: S608 - of constants
+            (_SILENT * self.ttl,),
+        )
+
+    def leave(self) -> None:
+        """Counts this process no more among those that run."""
+        self.server.run("DELETE FROM replica WHERE id = $1", (self.replica,))
 
     def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         told = self.server.run(f"SELECT {_IS_REMOTE}") if self._require_remote else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from relay.core.alert import Notification
 from relay.core.card.lane_state import LaneState
 from relay.core.event import EndReason
 from relay.core.routing.lane import LaneKey
@@ -19,9 +20,9 @@ from relay.store.sql.standing import Row
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
+_notification = msgspec.json.Decoder(Notification).decode
 # The ends of deliveries that nobody told on this lane.
 _ELSEWHERE = (EndReason.ROUTED_AGAIN, EndReason.RECEIVER_REMOVED)
-_NO_STATE = _encode(LaneState())
 
 
 def lane_row(db: Database, lane: LaneKey) -> int:
@@ -53,7 +54,7 @@ def _new_lane(db: Database, key: str) -> tuple[int]:
     ).fetchone()
     (row,) = db.execute(
         "INSERT INTO lane (key, state, chat) VALUES (?, ?, ?) RETURNING id",
-        (key, _NO_STATE, first or 0),
+        (key, db.encoded(LaneState()), first or 0),
     ).fetchone()
     if first is not None:
         db.remembered.alone.clear()
@@ -103,8 +104,8 @@ def _insert(db: Database, payloads: Sequence[NewPayload]) -> list[tuple[int, str
         "INSERT INTO payload (id, accepted_at, body, source, last, generation, discarded)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (number, new.accepted_at, new.body, new.group.source, new.last, new.generation,
-             _encode(new.discarded) if new.discarded else None)
+            (number, new.accepted_at, db.stored(new.body, _notification), new.group.source,
+             new.last, new.generation, db.encoded(new.discarded) if new.discarded else None)
             for number, _, new in accepted
         ],
     )  # fmt: skip
@@ -189,7 +190,7 @@ def _uncopied(db: Database, payload: int, owner: str, fingerprint: str) -> list[
 def _own(db: Database, way: Delivery, group: str) -> Row:
     alerts = None if way.alerts is None else _encode(way.alerts)
     lane = lane_row(db, way.lane)
-    ignoring = None if way.ignoring is None else _encode(way.ignoring)
+    ignoring = None if way.ignoring is None else db.encoded(way.ignoring)
     return Row(
         lane, way.lane, way.receiver, way.receiver, group, way.fingerprint, alerts, None,
         way.route, ignoring,

@@ -65,7 +65,7 @@ def keep_take(db: Database, taken: Taken) -> None:
     db.execute(
         "INSERT INTO take (source, alert, ended_at, body) VALUES (?, ?, ?, ?) ON CONFLICT"
         " (source, alert) DO UPDATE SET ended_at = excluded.ended_at, body = excluded.body",
-        (taken.source, taken.alert, taken.ended_at, _encode(taken)),
+        (taken.source, taken.alert, taken.ended_at, db.encoded(taken)),
     )
 
 
@@ -188,7 +188,7 @@ class SqlActing(SqlSilences):
                 now,
                 effects.source,
                 next(iter(effects.alerts), ""),
-                _encode(row),
+                self._db.encoded(row),
                 _person(presser),
             ),
         )
@@ -200,7 +200,7 @@ class SqlActing(SqlSilences):
             "INSERT INTO question (bot, chat, message, expires_at, body) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (bot, chat, message)"
             " DO UPDATE SET expires_at = excluded.expires_at, body = excluded.body",
-            (*_where(place), question.expires_at, _encode(question)),
+            (*_where(place), question.expires_at, self._db.encoded(question)),
         )
 
     def take_question(self, place: MessagePlace, now: float) -> Question | None:

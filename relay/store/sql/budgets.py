@@ -120,7 +120,7 @@ def wake_api(
         if state is None or other == lane or not is_same or state.trouble_since <= since:
             continue
         again = replace(state, retry_at=max(now, called_at + pause), recovered_at=now)
-        db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(again), row))
+        db.execute("UPDATE lane SET state = ? WHERE id = ?", (db.encoded(again), row))
         look_again(db, row, now)
         woken.append(other)
     return tuple(woken)
@@ -215,5 +215,5 @@ def _keep_all(db: Database, budgets: Sequence[Budget]) -> None:
     db.executemany(
         "INSERT INTO budget (key, body) VALUES (?, ?)"
         " ON CONFLICT (key) DO UPDATE SET body = excluded.body",
-        [(budget.key, _encode(budget)) for budget in budgets],
+        [(budget.key, db.encoded(budget)) for budget in budgets],
     )

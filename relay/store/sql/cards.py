@@ -201,7 +201,7 @@ def keep(db: Database, lane: int, change: CardChange) -> None:
     """Stores the card. A card that is no longer absorbed speaks for itself, and has a sound of its
     own unless its digest speaks for it. A card that changed in the digest makes the digest due.
     """
-    card, told = change.card, _encode(line(change.card))
+    card, told = change.card, db.encoded(line(change.card))
     before = _line_in_digest(db, lane, card)
     if card.group == DIGEST:
         db.remembered.undigested.discard(lane)
@@ -219,7 +219,7 @@ def keep(db: Database, lane: int, change: CardChange) -> None:
             is_live(card),
             card.closed_at is not None,
             told,
-            _encode(card),
+            db.encoded(card),
             card.absorbed,
             change.rank,
             change.leaves,

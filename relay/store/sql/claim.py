@@ -23,7 +23,16 @@ _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 PAGE_BYTES, MIXED_BYTES = 4 << 20, 256 << 10
 _MOST_OF_ONE = 128  # deliveries
 _ANY = (1 << 63) - 1
-_Opened = tuple[int, str, str, str, bytes | None, float, bytes, str, int]
+_Opened = tuple[int, str, str, str, bytes | None, float, bytes, str, int, int]
+_OPEN = (
+    "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp,"
+    " generation, payload"
+    # SQLite would otherwise use the primary key and read all of them.
+    " FROM delivery INDEXED BY delivery_open"
+    " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
+    "NULL AND payload <= ? AND (payload, seq) > (?, ?)"
+    " ORDER BY payload, seq LIMIT ?"
+)
 _group = msgspec.json.Decoder(GroupId).decode
 
 
@@ -75,7 +84,7 @@ def claim(
 
 
 def _open(row: _Opened) -> Open:
-    seq, receiver, owner, fingerprint, alerts, at, body, grp, generation = row
+    seq, receiver, owner, fingerprint, alerts, at, body, grp, generation, _ = row
     chosen = None if alerts is None else _indexes(alerts)
     notification = _notification(body)
     return Open(
@@ -85,7 +94,7 @@ def _open(row: _Opened) -> Open:
 
 def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
     """The cards that the page concerns."""
-    keys = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp, _ in opened)
+    keys = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp, *_ in opened)
     db.prefetch(LINES, [(row, *key) for key in keys])  # when they are folded
     return tuple(card for card in cards.find_each(db, row, keys) if card)
 
@@ -96,24 +105,26 @@ def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[li
     """
     if page == 0:
         return [], False
-    found = db.execute(
-        "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp,"
-        " generation"
-        # SQLite would otherwise use the primary key and read all of them.
-        " FROM delivery INDEXED BY delivery_open"
-        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
-        "NULL AND payload <= ?"
-        " ORDER BY payload, seq LIMIT ?",
-        (row, last_spread(db) if spread_only else _ANY, max(page, _MOST_OF_ONE) + 1),
-    )
+    upto, last, wanted = last_spread(db) if spread_only else _ANY, (-1, -1), page + 1
     opened: list[_Opened] = []
     size = 0
-    while each := found.fetchone():
-        large = size >= MIXED_BYTES
-        if large and (size >= PAGE_BYTES or (each[3], each[7]) != (opened[-1][3], opened[-1][7])):
-            return opened, True
-        if len(opened) >= (max(page, _MOST_OF_ONE) if large else page):
-            return opened, True
-        opened.append(each)
-        size += len(each[6])
-    return opened, False
+    while True:
+        read = 0
+        for each in db.execute(_OPEN, (row, upto, *last, wanted)):
+            read += 1
+            large = size >= MIXED_BYTES
+            if large and (
+                size >= PAGE_BYTES or (each[3], each[7]) != (opened[-1][3], opened[-1][7])
+            ):
+                return opened, True
+            if len(opened) >= (max(page, _MOST_OF_ONE) if large else page):
+                return opened, True
+            opened.append(each)
+            size += len(each[6])
+        if read < wanted:
+            return opened, False
+        # All are of one card. An engine reads all that it is asked for, so that is not much more
+        # than there is room for.
+        last = (opened[-1][9], opened[-1][0])
+        fit = (PAGE_BYTES - size) * len(opened) // size
+        wanted = max(0, min(fit, _MOST_OF_ONE - len(opened))) + 1

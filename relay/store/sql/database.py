@@ -1,6 +1,6 @@
 """The part of an engine that the statements need. They run inside a transaction that it opened."""
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from relay.core.alert import Notification
@@ -97,6 +97,12 @@ class Database(Protocol):
         """The statement is going to read these: an engine that waits for answers may ask for them
         now.
         """
+
+    def encoded(self, value: object) -> bytes:
+        """The value as JSON, in a format that every process that uses the storage reads."""
+
+    def stored(self, body: bytes, decode: Callable[[bytes], object]) -> bytes:
+        """The JSON of a value in that format; `body` is in that of this version."""
 
     def number_payloads(self, count: int) -> int:
         """The first of so many numbers for payloads. They go on from the highest that ever was,

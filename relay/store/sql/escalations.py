@@ -42,7 +42,7 @@ def keep(db: Database, lane: LaneKey, clock: EscalationClock, due: float | None)
             clock.alert,
             _encode(lane).decode(),
             due,
-            _encode(clock),
+            db.encoded(clock),
         ),
     )
 
@@ -62,7 +62,7 @@ def note(db: Database, source: str, alerts: Iterable[str], event: Event, now: fl
             db.execute(
                 "UPDATE escalation SET due = 0, body = ? WHERE receiver = ? AND source = ?"
                 " AND alert = ?",
-                (_encode(happened(clock, event, now)), receiver, source, alert),
+                (db.encoded(happened(clock, event, now)), receiver, source, alert),
             )
 
 

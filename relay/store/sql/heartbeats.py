@@ -44,7 +44,7 @@ def keep(db: Database, beat: Beat) -> None:
         "INSERT INTO heartbeat (name, by_values, seen_at, body) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (name, by_values)"
         " DO UPDATE SET seen_at = excluded.seen_at, body = excluded.body",
-        (beat.name, _key(beat.values), beat.seen_at, _encode(beat)),
+        (beat.name, _key(beat.values), beat.seen_at, db.encoded(beat)),
     )
 
 

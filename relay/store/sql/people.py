@@ -66,7 +66,7 @@ class SqlPeople:
         self._db.execute(
             "INSERT INTO bot (key, body) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body ="
             " excluded.body",
-            (_text(bot), _encode(poll_state)),
+            (_text(bot), self._db.encoded(poll_state)),
         )
 
     def keep_webhook(self, bot: BotId, address: str) -> None:
@@ -172,7 +172,7 @@ class SqlPeople:
         self._db.execute("DELETE FROM chat WHERE bot = ? AND chat = ?", (_text(bot), old))
         moved = [lane for lane in self._lanes(bot, old) if lane[2].chat != new]
         for row, _, state in moved:
-            learnt = _encode(replace(state, chat=new, channel=state.channel and new))
+            learnt = self._db.encoded(replace(state, chat=new, channel=state.channel and new))
             self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (learnt, row))
         return [key for _, key, _ in moved]
 
@@ -181,7 +181,7 @@ class SqlPeople:
         down = [lane for lane in self._lanes(bot, chat) if lane[2].down]
         for row, _, state in down:
             self._db.execute(
-                "UPDATE lane SET state = ? WHERE id = ?", (_encode(probe(state, now)), row)
+                "UPDATE lane SET state = ? WHERE id = ?", (self._db.encoded(probe(state, now)), row)
             )
         return [key for _, key, _ in down]
 
@@ -201,7 +201,7 @@ class SqlPeople:
             "< ?"
             " OR EXISTS (SELECT 1 FROM chat WHERE bot = ? AND chat = ?)"
             " ON CONFLICT (bot, chat) DO UPDATE SET body = excluded.body RETURNING 1",
-            (*key, _encode(entry), _MOST_CHATS, *key),
+            (*key, self._db.encoded(entry), _MOST_CHATS, *key),
         )
         return bool(kept.fetchall())
 
@@ -210,21 +210,21 @@ class SqlPeople:
         invite = _invite(body)
         self._db.execute(
             "UPDATE invite SET body = ? WHERE id = ?",
-            (_encode(replace(invite, used=invite.used + 1)), invite_id),
+            (self._db.encoded(replace(invite, used=invite.used + 1)), invite_id),
         )
 
     def _keep(self, subscription: Subscription) -> None:
         self._db.execute(
             f"INSERT INTO {_SUBSCRIPTION} ON CONFLICT (id) DO UPDATE SET chat = excluded.chat, "
             "body = excluded.body",
-            _subscription_row(subscription),
+            self._subscription_row(subscription),
         )
 
     def _say(self, bot: BotId, bot_reply: BotReply, now: float) -> None:
         self._db.execute(
             "INSERT INTO saying (bot, at, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM "
             "saying) < ?",
-            (_text(bot), now, _encode(bot_reply), _MOST_SAYINGS),
+            (_text(bot), now, self._db.encoded(bot_reply), _MOST_SAYINGS),
         )
 
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -286,7 +286,7 @@ class SqlPeople:
     def create_invite(self, invite: Invite) -> None:
         before = invite.created_at - _KEPT_INVITES
         self._db.execute("DELETE FROM invite WHERE expires_at < ?", (before,))
-        self._db.execute(f"INSERT INTO {_INVITE}", _invite_row(invite))
+        self._db.execute(f"INSERT INTO {_INVITE}", self._invite_row(invite))
 
     def invites(self) -> tuple[Invite, ...]:
         return tuple(
@@ -304,8 +304,8 @@ class SqlPeople:
         self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]
     ) -> tuple[int, int]:
         return (
-            self._added(_INVITE, map(_invite_row, invites)),
-            self._added(_SUBSCRIPTION, map(_subscription_row, subscriptions)),
+            self._added(_INVITE, map(self._invite_row, invites)),
+            self._added(_SUBSCRIPTION, map(self._subscription_row, subscriptions)),
         )
 
     def _added(self, into: str, rows: Iterable[Sequence[Value]]) -> int:
@@ -338,13 +338,12 @@ class SqlPeople:
     def block(self, blocks: Sequence[Block]) -> None:
         budgets.settle(self._db, (), blocks)
 
+    def _invite_row(self, invite: Invite) -> tuple[Value, ...]:
+        body = self._db.encoded(invite)
+        return invite.id, _text(invite.bot), invite.hash, invite.expires_at, body
 
-def _invite_row(invite: Invite) -> tuple[Value, ...]:
-    return invite.id, _text(invite.bot), invite.hash, invite.expires_at, _encode(invite)
-
-
-def _subscription_row(subscription: Subscription) -> tuple[Value, ...]:
-    return subscription.id, _text(subscription.bot), subscription.chat, _encode(subscription)
+    def _subscription_row(self, told: Subscription) -> tuple[Value, ...]:
+        return told.id, _text(told.bot), told.chat, self._db.encoded(told)
 
 
 def _all(rows: Iterable[tuple[bytes]]) -> tuple[Subscription, ...]:

@@ -291,7 +291,7 @@ def retry(db: Database, delivery_id: str, now: float) -> Retried | Refused:
     if card:
         folded = max(card.folded_seq, seq) if row.card is not None else card.folded_seq
         _keep(db, row, replace(resume(card, now), folded_seq=folded), now)
-    state = _encode(probe(_lane_state(row.state), now))
+    state = db.encoded(probe(_lane_state(row.state), now))
     db.execute("UPDATE lane SET state = ? WHERE id = ?", (state, row.lane))
     return Retried(row.id, f"{row.lane}/{seq}", row.lane_key, row.owner)
 
@@ -398,7 +398,7 @@ def _keep(db: Database, row: Row, card: Card, now: float) -> None:
         "grp = ?"
         " AND fingerprint = ?",
         (
-            _encode(replace(card, absorbed=False)),
+            db.encoded(replace(card, absorbed=False)),
             card.waiting_since,
             now,
             row.lane,

@@ -16,12 +16,15 @@ from relay.store.protocol import Ended
 from relay.store.sql.database import Database
 from relay.store.sql.unreadable import ERRORS, needed
 
-_encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 
 
-COUNTERS = (
-    "SELECT platform, receiver, name, sum(value) FROM counter GROUP BY platform, receiver, name"
+# One statement, so that others who write meanwhile are in all of it or in none.
+_BALANCE = (
+    "SELECT platform, receiver, name, sum(value), NULL FROM counter"
+    " GROUP BY platform, receiver, name UNION ALL"
+    " SELECT key, owner, '', count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
+    " WHERE settlement IS NULL GROUP BY owner, lane, key"
 )
 
 
@@ -64,7 +67,7 @@ def end(
     owners: Counter[str] = Counter()
     for seq in seqs:
         for (owner,) in db.execute(
-            f"{_END} AND settlement IS NULL RETURNING owner", (*_values(how), lane, seq)
+            f"{_END} AND settlement IS NULL RETURNING owner", (*_values(db, how), lane, seq)
         ).fetchall():
             owners[owner] += 1
     return _counted(db, platform, owners, how)
@@ -76,15 +79,15 @@ def end_known(
     """Ends these deliveries, of which it was read in this transaction that they are pending on a
     card, and whose they are.
     """
-    values = _values(how)
+    values = _values(db, how)
     db.executemany(f"{_END} AND card IS NOT NULL", [(*values, lane, seq) for seq in pending])
     return _counted(db, platform, Counter(pending.values()), how)
 
 
 def _values(
-    how: DeliveryEnd,
+    db: Database, how: DeliveryEnd
 ) -> tuple[Settlement, str, float | None, int | None, bytes | None]:
-    message = _encode(how.message) if how.message else None
+    message = db.encoded(how.message) if how.message else None
     return how.settlement, how.why, how.at, how.into, message
 
 
@@ -121,16 +124,14 @@ def down(db: Database) -> tuple[tuple[LaneKey, Down], ...]:
 
 def balance(db: Database) -> tuple[BalanceRow, ...]:
     counted: dict[tuple[Platform, str], dict[str, int]] = {}
-    for platform, receiver, name, value in db.execute(COUNTERS):
-        counted.setdefault((platform, receiver), {})[name] = value
     pending: dict[tuple[Platform, str], tuple[int, float]] = {}
-    for key, owner, waiting, oldest in db.execute(
-        "SELECT key, owner, count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
-        " WHERE settlement IS NULL GROUP BY owner, lane, key"
-    ):
-        where = (needed(_lane_key, key).platform, owner)
+    for of, receiver, name, value, oldest in db.execute(_BALANCE):
+        if name:
+            counted.setdefault((of, receiver), {})[name] = value
+            continue
+        where = (needed(_lane_key, of).platform, receiver)
         had, since = pending.get(where, (0, oldest))
-        pending[where] = (had + waiting, min(since, oldest))
+        pending[where] = (had + value, min(since, oldest))
     return tuple(
         _balance_row(where, counted[where], pending.get(where)) for where in sorted(counted)
     )

@@ -138,7 +138,7 @@ class SqlSilences:
                 silencing.state,
                 silencing.due,
                 silencing.asked_at,
-                _encode(silencing),
+                self._db.encoded(silencing),
             ),
         )
 
@@ -147,7 +147,7 @@ class SqlSilences:
             "INSERT INTO suppressed (source, alert, until, body) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (source, alert) DO UPDATE SET until = excluded.until,"
             " body = excluded.body",
-            (source, key, suppressed.until or None, _encode(suppressed)),
+            (source, key, suppressed.until or None, self._db.encoded(suppressed)),
         )
 
     def _forget_suppressed(self, source: str, key: str) -> None:
@@ -196,7 +196,7 @@ class SqlSilences:
         self._db.execute(
             "INSERT INTO presence (source, alert, body) VALUES (?, ?, ?)"
             " ON CONFLICT (source, alert) DO UPDATE SET body = excluded.body",
-            (source, key, _encode(presence)),
+            (source, key, self._db.encoded(presence)),
         )
 
     def asked_for(self, source: str, also: Sequence[str] = ()) -> dict[str, AbsentAlert]:

@@ -288,7 +288,7 @@ class SqlStore:
         for to in {way.lane for way in ways}.intersection(woken):
             state = self._state(self._lane(to))
             if left and state:
-                taken = _encode(taking_over(state, left))
+                taken = self._db.encoded(taking_over(state, left))
                 self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (taken, self._lane(to)))
         return woken
 
@@ -345,7 +345,7 @@ class SqlStore:
         self._db.execute(
             "INSERT INTO attempt (lane, body) VALUES (?, ?)"
             " ON CONFLICT (lane) DO UPDATE SET body = excluded.body",
-            (lane, _encode(attempt)),
+            (lane, self._db.encoded(attempt)),
         )
         return Begun()
 
@@ -354,7 +354,7 @@ class SqlStore:
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
         self._db.execute(
             "UPDATE lane SET state = ?, attempts = ? WHERE id = ?",
-            (_encode(result.state), result.state.attempts, row),
+            (self._db.encoded(result.state), result.state.attempts, row),
         )
         self._db.lanes_may_fail = self._db.lanes_may_fail or result.state.attempts > 0
         budgets.end(self._db, result.budgets, passed=result.passed)

@@ -23,7 +23,6 @@ class InvalidRow(Exception):  # noqa: N818 - a state of the storage
     """A row that the relay needs cannot be read: the storage is damaged."""
 
 
-_NO_STATE = msgspec.json.encode(LaneState())
 _state = msgspec.json.Decoder(LaneState).decode
 _card = msgspec.json.Decoder(Card).decode
 _line = msgspec.json.Decoder(Line).decode
@@ -37,7 +36,7 @@ def clear(db: Database, lane: int) -> list[int]:
     """
     (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (lane,)).fetchone()
     if not _reads(_state, state):
-        db.execute("UPDATE lane SET state = ? WHERE id = ?", (_NO_STATE, lane))
+        db.execute("UPDATE lane SET state = ? WHERE id = ?", (db.encoded(LaneState()), lane))
     for card_id, body, line in db.execute(
         "SELECT id, body, line FROM card WHERE lane = ?", (lane,)
     ).fetchall():

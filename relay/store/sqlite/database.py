@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import StoreError
@@ -20,6 +22,7 @@ from relay.store.sqlite.open_file import move_aside, open_checked
 from relay.store.sqlite.reserve import Reserve
 
 _ANY = 1000
+_encode = msgspec.json.encode
 _COPIED_AT_ONCE = 256  # pages of a backup copied before others may write
 _PAUSE = 0.005  # seconds between them
 
@@ -87,6 +90,14 @@ class SqliteDatabase:
 
     def prefetch(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
         """Nothing is waited for."""
+
+    def encoded(self, value: object) -> bytes:
+        """The value as JSON: no process of another version uses the file."""
+        return _encode(value)
+
+    def stored(self, body: bytes, decode: Callable[[bytes], object]) -> bytes:  # noqa: ARG002 - see Database
+        """The body as it is."""
+        return body
 
     def close(self) -> None:
         """Closes the file."""

@@ -57,14 +57,14 @@ CREATE TABLE leader (
     until DOUBLE PRECISION NOT NULL
 );
 
--- The processes that run, or ran.
+-- The processes that run. format: the newest that the process reads (see formats.py).
 CREATE TABLE replica (
     id TEXT COLLATE "C" PRIMARY KEY,
     name TEXT COLLATE "C" NOT NULL,
     version TEXT COLLATE "C" NOT NULL,
-    generation BIGINT NOT NULL,
+    format BIGINT NOT NULL,
     seen_at DOUBLE PRECISION NOT NULL
-);
+) WITH (fillfactor = 50);
 
 CREATE TABLE delivery (
     lane BIGINT NOT NULL,
@@ -245,12 +245,13 @@ CREATE TABLE refusal (
 );
 
 -- accepted: the number of the last payload; whoever accepts holds the row until the commit, so that the numbers are in
--- the order of the commits. spread: up to which payload other lanes have heard of it.
+-- the order of the commits. spread: up to which payload other lanes have heard of it. format: the newest one in which values are
+-- written, which never falls.
 CREATE TABLE progress (
     name TEXT COLLATE "C" PRIMARY KEY,
     value BIGINT NOT NULL
 ) WITH (fillfactor = 50);
-INSERT INTO progress VALUES ('accepted', 0), ('spread', 0);
+INSERT INTO progress VALUES ('accepted', 0), ('spread', 0), ('format', 1);
 
 CREATE TABLE episode (
     source TEXT COLLATE "C" NOT NULL,
