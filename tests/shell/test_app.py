@@ -5,6 +5,7 @@ import json
 import os
 import re
 import stat
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -281,6 +282,24 @@ async def test_one_reload_ends_before_the_next_begins(
     assert steps == [
         f"{why} {step}" for why in ("SIGHUP", "HTTP", "change") for step in ("begins", "ends")
     ]
+
+
+async def test_a_reload_that_reads_a_dead_mount_is_refused_in_time_and_intake_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.app.LOAD_SECONDS", 0.05)
+    (tmp_path / "relay.yml").write_text(GOOD)
+    app = App(Options(tmp_path / "relay.yml", tmp_path / "data", port=0))
+    address = await app.start()
+    answers, before = threading.Event(), app.config.current.sha256
+    monkeypatch.setattr(app, "_load", lambda _: answers.wait(20))
+    reloading = asyncio.ensure_future(app.reload("HTTP"))
+    assert (await fetch("POST", f"http://{address}/alerts", {"alerts": []}))[0] == 200
+    (fault,) = await asyncio.wait_for(reloading, 10)
+    answers.set()
+    await app.stop()
+    assert "may be on a mount that does not answer" in fault
+    assert app.config.current.sha256 == before
 
 
 async def test_a_reload_fails_on_a_faulty_web_configuration_and_tells_the_faults_of_both_files(
