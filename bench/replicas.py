@@ -43,7 +43,7 @@ from tests.postgres import Cluster, Databases, cluster
 from tests.postgres_proxy import Proxy, proxy
 
 CHATS = 25
-_RESTS = 0.4  # seconds of a processor in two seconds
+_RESTS = 0.12  # seconds of a processor in two seconds
 AWAY, AWAY_CHATS, AWAY_GROUPS = "http://127.0.0.1:1", 50, 20_000
 _ROUTES = "".join(
     f"""
@@ -132,12 +132,13 @@ async def measure(base: Base, number: int, messages: int, waiting: int = 0) -> F
 
 
 async def _at_rest(servers: Sequence[running.Running]) -> None:
-    """Returns when the relays have folded what waits, and hardly use a processor."""
-    while True:
+    """Returns when the relays have folded what waits, and hardly use a processor for a while."""
+    resting = 0
+    while resting < 3:
         before = sum(each.processor() for each in servers)
         await asyncio.sleep(2)
-        if sum(each.processor() for each in servers) - before < _RESTS:
-            return
+        used = sum(each.processor() for each in servers) - before
+        resting = resting + 1 if used < _RESTS * len(servers) else 0
 
 
 async def _deliver(servers: Sequence[running.Running], api: running.Api, messages: int) -> float:
