@@ -196,17 +196,19 @@ def _fault(source: Source, error: ErrorDetails) -> Fault:
     position = (
         source.key_position(loc) if error["type"] == "extra_forbidden" else source.position(loc)
     )
-    if error["type"] == "missing" and _is_empty(source.node(loc[:-1]), loc[-1]):
+    if error["type"] == "missing" and _is_empty(source, loc):
         message = f"{quote(str(loc[-1]))} is empty: indent the lines that belong to it"
         return source.fault(position, message)
     return source.fault(position, _message(error))
 
 
-def _is_empty(parent: Node | None, key: str | int) -> bool:
-    """Whether the key is there, without a value."""
-    if not isinstance(parent, MappingNode) or key not in parent.pairs:
+def _is_empty(source: Source, loc: Loc) -> bool:
+    """Whether the key is written in the file, without a value."""
+    parent, at = source.node(loc[:-1]), source.key_position(loc)
+    if not isinstance(parent, MappingNode) or loc[-1] not in parent.pairs:
         return False
-    return plain(parent.pairs[str(key)][1]) is None
+    written = source.lines[at.line][at.column :].startswith(str(loc[-1]))
+    return written and plain(parent.pairs[str(loc[-1])][1]) is None
 
 
 def _topics(source: Source, errors: list[ErrorDetails]) -> Iterator[Fault]:

@@ -233,7 +233,7 @@ def _draft(
     parts: dict[str, Node | None] = {
         "global": chats.carry_global(child(root, "global"), platforms),
         "time_intervals": SequenceNode(position, tuple(intervals), 0) if intervals else None,
-        "route": tree,
+        "route": tree if child(root, "route") else None,
         "receivers": SequenceNode(position, tuple(receivers), 0),
     }
     return MappingNode(
@@ -243,7 +243,7 @@ def _draft(
 
 def _tidy(draft: MappingNode) -> MappingNode:
     """The draft without empty keys, and without receivers that no route leads to."""
-    named = {name for _, name in routes.names(draft.pairs["route"][1], "receiver")}
+    named = {name for _, name in routes.names(child(draft, "route") or draft, "receiver")}
     position, receivers = draft.pairs["receivers"]
     led_to = tuple(each for each in items(receivers) if word(child(each, "name")) in named)
     kept = {

@@ -19,12 +19,14 @@ _ADVICE = 'give it one, or write "discard: true" if that is meant'
 
 def losing(config: Config, resolved: ResolvedConfig) -> tuple[Fault, ...]:
     """The faults for which `check-config` fails: no chat at all, or a receiver of last resort (the
-    root route's, the one of notices, a fallback) that discards without saying so.
+    root route's, the one of notices, a fallback) that discards without saying so. A fallback that
+    does is a fault of the file for a relay that serves it, too.
 
     A receiver says so by `discard: true`, or by its name (`DISCARDING`). Faulty keys, which are
     left out, count as present.
     """
     report = Report(config.source, config.incomplete)
+    in_fallbacks = Report(config.source, config.incomplete)
     targets = resolved.routing.targets
     silent = {
         receiver.name
@@ -37,13 +39,14 @@ def losing(config: Config, resolved: ResolvedConfig) -> tuple[Fault, ...]:
         report.fault(("receivers",), "no receiver has a chat: every alert would be lost")
     for name, loc, why in _last_resorts(config):
         if name in silent:
-            report.fault(loc, f"the receiver {quote(name)} has no chat: {why} lost; {_ADVICE}")
+            where = in_fallbacks if loc[-1] == "fallback" else report
+            where.fault(loc, f"the receiver {quote(name)} has no chat: {why} lost; {_ADVICE}")
             silent.discard(name)
     for index, receiver in enumerate(config.file.receivers):
         if receiver.name in silent:
             message = f"the receiver {quote(receiver.name)} has no chat and discards: {_ADVICE}"
             report.warn(("receivers", index, "name"), message)
-    return tuple(replace(fault, kind="losing") for fault in report.faults)
+    return (*(replace(fault, kind="losing") for fault in report.faults), *in_fallbacks.faults)
 
 
 def _discards(receiver: Receiver) -> bool:

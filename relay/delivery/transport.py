@@ -4,10 +4,13 @@ reason why none did. No exception and no URL leaves it.
 
 import asyncio
 import math
+import select
 import ssl
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp import client_exceptions as fault
@@ -31,10 +34,19 @@ _CATCH_UP_SECONDS = 2.0  # seconds to read what arrived meanwhile
 
 
 class _Progress:
-    """Whether any byte of the request may have been sent."""
+    """Whether any byte of the request may have been sent. `used` are the connections that answered
+    an earlier request.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, used: WeakSet[asyncio.BaseTransport]) -> None:
         self.sent = False
+        self.used = used
+
+
+class _Spoken(aiohttp.ClientConnectionError):
+    """On the idle connection something arrived, or it was closed at the other end. Nothing was
+    sent on it.
+    """
 
 
 _PROGRESS: ContextVar[_Progress] = ContextVar("progress")
@@ -42,12 +54,26 @@ _PROGRESS: ContextVar[_Progress] = ContextVar("progress")
 
 class _Marked(aiohttp.ClientRequest):
     """A request that records when it has a connection and is sent. (aiohttp's tracing could tell
-    that too, but takes longer than the rest of a request.)
+    that too, but takes longer than the rest of a request.) An answer that is there before the
+    request, such as a proxy's 408 for an idle connection, would be taken for the answer to it.
     """
 
     async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
-        _PROGRESS.get().sent = True
+        progress = _PROGRESS.get()
+        if conn.transport is not None and conn.transport in progress.used:
+            if conn.protocol is None or conn.protocol.should_close or _has_input(conn.transport):
+                raise _Spoken
+        elif conn.transport is not None:
+            progress.used.add(conn.transport)
+        progress.sent = True
         return await super().send(conn)
+
+
+def _has_input(transport: asyncio.BaseTransport) -> bool:
+    """Whether bytes, or the end, lie in the socket that the event loop has not read yet."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Deadline:
@@ -100,6 +126,7 @@ class Transport:
         self._connect = connect
         self._total = total
         self._sessions: dict[tuple[str, HttpOptions], aiohttp.ClientSession] = {}
+        self._used: WeakSet[asyncio.BaseTransport] = WeakSet()
         self._resolver = Resolver()
         self._files = OwnThread("certificates")
 
@@ -108,11 +135,13 @@ class Transport:
         whether bytes had been sent. `within`: seconds, if they are fewer than `total`.
         """
         seconds = min(self._total, within)
-        progress = _Progress()
+        progress = _Progress(self._used)
         _PROGRESS.set(progress)
         deadline = _Deadline(seconds)
         try:
-            return await self._exchange(request)
+            while True:
+                with suppress(_Spoken):  # the next connection is a fresh one, at the latest
+                    return await self._exchange(request)
         except asyncio.CancelledError:
             if not deadline.is_why():
                 raise

@@ -26,6 +26,12 @@ from tests.acceptance.processes import fetch, until
 from tests.acceptance.test_signals import OPS, set_up_chats
 
 HOOK = "https://discord.com/api/webhooks/1/canary_canary_canary"
+FALLBACK = f"""\
+route: {{receiver: ops}}
+receivers:
+  - {{name: ops, fallback: spare, discord_configs: [{{webhook_url: {HOOK}}}]}}
+  - {{name: spare}}
+"""
 GOOD = "route: {receiver: ops}\nreceivers:\n  - name: ops\n"
 
 
@@ -37,6 +43,7 @@ def started(*words: str) -> int:
     ("config", "words", "said"),
     [
         ("route: {reciever: ops}\nreceivers: []\n", (), 'did you mean "receiver"?'),
+        (FALLBACK, (), 'the receiver "spare" has no chat: alerts that fall back to it are lost'),
         (GOOD, ("--web.listen-address=nowhere",), "write HOST:PORT"),
         (
             GOOD,
@@ -48,6 +55,7 @@ def started(*words: str) -> int:
     ],
     ids=[
         "a faulty configuration",
+        "a fallback without chats",
         "a bad address",
         "no external address",
         "an open door",

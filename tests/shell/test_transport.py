@@ -392,6 +392,56 @@ async def test_after_a_standstill_the_answer_that_lies_in_the_socket_counts() ->
     listener.close()
 
 
+LATE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"
+GAVE_UP = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+@pytest.mark.parametrize("said", [LATE, GAVE_UP, b""], ids=["an answer", "a 408", "its end"])
+async def test_what_comes_on_an_idle_connection_is_no_answer_to_the_next_request(
+    said: bytes, is_read: bool
+) -> None:
+    """Whether the event loop has read it, or it still lies in the socket. The request goes over
+    another connection, so that nothing of it is in doubt.
+    """
+    answered, says, idle = 0, threading.Event(), threading.Event()
+
+    def serve() -> None:
+        nonlocal answered
+        for number in (1, 2):
+            connection, _ = server.accept()
+            with connection:
+                while b"text" not in connection.recv(65536):
+                    pass
+                answered += 1
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number)
+                assert says.wait(10)
+                if number == 1:
+                    connection.sendall(said)
+                if said:
+                    idle.set()
+                    assert done.wait(10)
+            idle.set()
+
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        async with transport() as made:
+            port = server.getsockname()[1]
+            first = await made.send(request(port))
+            says.set()
+            assert idle.wait(10)  # the event loop stands still meanwhile
+            for _ in range(3 if is_read else 0):
+                await asyncio.sleep(0)
+            done.set()
+            second = await made.send(request(port))
+        serving.join(10)
+    assert [each.body for each in (first, second) if isinstance(each, Response)] == [b"1", b"2"]
+    assert answered == 2
+
+
 async def test_a_dead_name_server_holds_up_only_calls_to_that_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
