@@ -72,6 +72,26 @@ def test_a_lane_has_one_owner_and_a_write_of_the_last_one_is_refused(postgres: D
     second.close()
 
 
+def test_one_process_leads_until_it_gives_up_or_is_not_heard_of(postgres: Databases) -> None:
+    url = postgres.fresh()
+    one, two = PostgresStore(url, ttl=60), PostgresStore(url, ttl=60)
+
+    def leads(store: PostgresStore) -> bool:
+        (result,) = store.batch([partial(store.take_lead, "for all")])
+        assert isinstance(result, bool), result
+        return result
+
+    assert [leads(one), leads(two), leads(one), leads(two)] == [True, False, True, False]
+    one.batch([partial(one.give_up_lead, "for all")])
+    assert [leads(two), leads(one)] == [True, False]
+    one.batch([partial(one.give_up_lead, "for all")])  # which is not its own
+    assert not leads(one)
+    one.server.run("UPDATE leader SET until = 0")
+    assert [leads(one), leads(two)] == [True, False]
+    one.close()
+    two.close()
+
+
 def test_a_lane_that_is_given_up_is_found_again_when_a_payload_came_amid_its_last_turn(
     postgres: Databases,
 ) -> None:
