@@ -220,6 +220,7 @@ class Intake:
                     reading = read()  # meanwhile
                     lanes.update(await self._keep(parsed))
         finally:
+            reading.cancel()
             reading.add_done_callback(_forget)
             self._wake(lanes)
         if beats:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from relay.sandbox.server import Sandbox
@@ -40,13 +41,14 @@ async def replica(
     ttl: float = TTL,
     spool: Path | None = None,
     options: Sequence[str] = (),
+    start: Sequence[str] = ("-P", "-m", "relay"),
 ) -> Relay:
     """One more relay on that database."""
     canary.learn(config)
     named = running.folder / "url"
     named.write_text(url)
     process = await running.start(
-        "relay", sys.executable, "-P", "-m", "relay", "serve", f"--config.file={config}",
+        "relay", sys.executable, *start, "serve", f"--config.file={config}",
         f"--storage.url-file={named}", f"--storage.lease={ttl:g}s",
         "--web.listen-address=127.0.0.1:0", *([f"--storage.spool={spool}"] if spool else []),
         *options,
@@ -263,3 +265,59 @@ async def test_an_empty_file_for_the_address_does_not_mean_a_folder(
     status, said = await verb(running, "serve", f"--config.file={config}")
     assert status == 2
     assert f"--storage.url-file={tmp_path / 'url'}: the file is empty" in said
+
+
+# The next version: its notifications have an external address, which those of the present format
+# have not.
+_NEXT = """
+import sys
+from msgspec.structs import replace
+from relay.core.alert import Notification
+from relay.store.postgres import shared
+from relay.store.postgres.formats import Formats
+
+def as_before(value):
+    return replace(value, external_url="") if isinstance(value, Notification) else value
+
+store = shared.PostgresStore
+shared.PostgresStore = lambda *args, **named: store(*args, **named, formats=Formats((as_before,)))
+from relay.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.medium
+async def test_the_next_version_takes_over_replica_by_replica_and_then_writes_its_own_format(
+    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+
+    def count(sql: str) -> int:
+        with psycopg.connect(url) as connection:
+            (found,) = connection.execute(sql.encode()).fetchone() or (0,)
+        return int(found)
+
+    def bodies() -> int:
+        return count("SELECT count(*) FROM payload WHERE position('am.new'::bytea in body) > 0")
+
+    async def posts(relay: Relay, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            body = payload(f"Alert{number:03}", "one") | {"externalURL": "http://am.new"}
+            assert await relay.post(body) == 200
+
+    old = await replica(running, config, url)
+    new = await replica(running, config, url, start=("-c", _NEXT))
+    await posts(new, range(3))
+    await until("all are told", lambda: not untold(sandbox, range(3)))
+    assert bodies() == 0
+    old.process.signal(signal.SIGTERM)
+    assert await old.process.ended() == 0
+    raised = "SELECT value FROM progress WHERE name = 'format'"
+    await until("the old ones are gone", lambda: count(raised) == 2)
+    await posts(new, range(3, 6))
+    await until("all are told", lambda: not untold(sandbox, range(6)))
+    await posts(new, [6])  # its turns have read the new format
+    assert bodies() >= 1
+    status, said = await verb(running, "serve", f"--config.file={config}")
+    assert status == 2
+    assert "the storage is written in format 2, this alert-relay reads up to 1: upgrade it" in said
