@@ -174,7 +174,7 @@ class World:
         if reply.delay > _TIMEOUT:
             return NoAnswer(sent=True, why="timed out")
         if reply.ending != "answer":
-            self.now += _TIMEOUT if reply.ending == "hang" else 0.0
+            self.now += _TIMEOUT if reply.ending in ("hang", "endless") else 0.0
             return NoAnswer(sent=True, why="cut")
         return Response(
             reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.body

@@ -1,7 +1,9 @@
 """Scripted faults: the kind of failure, for which chat or webhook, when and how often."""
 
 import math
+import zlib
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 from msgspec import Struct
@@ -22,6 +24,12 @@ FaultKind = Literal[
     "ok false",
     "slow",
     "refused",
+    "empty",
+    "half",
+    "short",
+    "endless",
+    "redirect",
+    "bomb",
 ]
 
 UPDATES = "updates"
@@ -30,6 +38,8 @@ BAD_GATEWAY = (
     b"Gateway</h1></body>\r\n</html>"
 )
 
+ELSEWHERE = "http://127.0.0.1:9/elsewhere"
+_JSON = {"Content-Type": "application/json"}
 TOO_LARGE = b"<html><head><title>413 Request Entity Too Large</title></head></html>"
 
 
@@ -170,7 +180,13 @@ def spoiled(fault: Fault) -> Reply | None:
             )
         case "ok false":
             return json_reply(200, _failure(fault.platform, 500, "Internal Server Error"))
-        case "429" | "refused" | "cut after" | "slow":
+        case "empty":
+            return Reply(200, _JSON, b"")
+        case "redirect":
+            return Reply(307, {"Location": ELSEWHERE}, b"")
+        case "bomb":
+            return Reply(200, {**_JSON, "Content-Encoding": "gzip"}, _bomb())
+        case "429" | "refused" | "cut after" | "slow" | "half" | "short" | "endless":
             return None
 
 
@@ -181,8 +197,21 @@ def late(fault: Fault, reply: Reply) -> Reply:
             return Reply(reply.status, reply.headers, reply.body, ending="cut")
         case "slow":
             return Reply(reply.status, reply.headers, reply.body, delay=fault.seconds)
+        case "half":
+            return Reply(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
+        case "short":
+            return Reply(reply.status, reply.headers, reply.body, ending="short")
+        case "endless":
+            return Reply(reply.status, reply.headers, reply.body, ending="endless")
         case _:
             return reply
+
+
+@cache
+def _bomb() -> bytes:
+    """256 MiB of spaces, compressed."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join((*(packer.compress(b" " * (1 << 20)) for _ in range(256)), packer.flush()))
 
 
 def _failure(platform: PlatformName, code: int, words: str) -> dict[str, object]:

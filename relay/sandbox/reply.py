@@ -11,7 +11,7 @@ JsonObject = dict[str, object]
 
 class Reply(Struct, frozen=True):
     """An HTTP answer. `ending` is how it ends: `hang` never sends it, `cut` closes the connection
-    instead.
+    instead, `short` does so after half of the body, and `endless` goes on after it.
 
     `delay` is in seconds.
     """
@@ -19,7 +19,7 @@ class Reply(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
-    ending: Literal["answer", "hang", "cut"] = "answer"
+    ending: Literal["answer", "hang", "cut", "short", "endless"] = "answer"
     delay: float = 0.0
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -152,9 +153,25 @@ class Sandbox:
     async def _send(self, request: web.Request, reply: Reply) -> web.StreamResponse:
         if reply.ending == "hang" or reply.delay:
             await self._wait(reply.delay if reply.delay else None)
+        if reply.ending in ("short", "endless"):
+            await self._begin(request, reply)
         if reply.ending != "answer" and request.transport is not None:
             request.transport.abort()
         return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+
+    async def _begin(self, request: web.Request, reply: Reply) -> None:
+        """Sends an answer that does not end."""
+        response = web.StreamResponse(status=reply.status, headers=reply.headers)
+        if reply.ending == "short":
+            response.content_length = len(reply.body)
+        await response.prepare(request)
+        await response.write(reply.body[: len(reply.body) // 2])
+        while reply.ending == "endless" and not self._closing.is_set():
+            with suppress(ConnectionError):
+                await response.write(b" ")
+            if request.transport is None or request.transport.is_closing():
+                return
+            await self._wait(STEP)
 
     async def _wait(self, seconds: float | None) -> None:
         try:

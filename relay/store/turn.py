@@ -16,10 +16,10 @@ from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import (
     FIRST_PAUSE,
+    gives_way,
     hastened,
     name_of,
     owes_fallback,
-    recovering,
     yields,
 )
 from relay.core.card.fold import Arriving, fold
@@ -448,14 +448,13 @@ class _Turn:
     def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
         """Until when a card that failed lets others go: while its lane pauses, while others have
         something to do, or while half of a budget is used up (but a digest, which tells what is
-        new). So does, in the first seconds after the end of the lane's trouble, one that failed
-        before, and a card that has more in common with failed ones than another waiting card. 0.0:
-        it may go.
+        new). So does one that has to give way to cards that never failed, and one that has more in
+        common with failed cards than another waiting card. 0.0: it may go.
         """
         state = claim.state
         if card.failures and state.down is None and state.retry_at > self._now:
             return state.retry_at
-        if recovering(card.failures, state, self._now) and self._waits_untried():
+        if gives_way(card.failures, state, self._now) and self._waits_untried():
             return self._now + FIRST_PAUSE
         name = name_of(card.group, card.fingerprint)
         fails = yields(card.failures, name, state, self._now) and (

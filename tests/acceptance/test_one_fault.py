@@ -145,6 +145,42 @@ async def _hold_up(kind: FaultKind, platform: str, pauses: Sequence[float], bad:
     assert (row.dead, row.delivered) == (0, len(accepted))
 
 
+@pytest.mark.parametrize("platform", ["telegram", "discord"])
+@pytest.mark.parametrize("seconds", [1.0, 5.0])
+async def test_one_text_that_is_always_asked_to_wait_holds_up_others_by_one_wait(
+    seconds: float, platform: str
+) -> None:
+    """A platform, or a box, that answers 429 to one text alone: its chat was silent for ever."""
+    world = World(telegram_target() if platform == "telegram" else discord_target())
+    recorded = Recorded(world)
+    for where in ("telegram", "discord"):
+        world.faults.add(where, "*", "429", text=BAD, seconds=seconds)
+    await world.post(told(BAD))
+    accepted: dict[str, float] = {}
+    for number in range(12):
+        await world.run(until=11.0 * number + 1)
+        accepted[f"good-{number:02}"] = world.now - T0
+        await world.post(told(f"good-{number:02}", ("critical", "warning")[number % 2]))
+    await world.run(until=600)
+    for name, at in accepted.items():
+        (sent,) = recorded.of(f"Alert-{name}")
+        assert sent - at <= 2 * seconds + 5.0  # its pace, and one call
+        assert sum(at <= when < sent for when in recorded.of(f"Alert-{BAD}")) <= 1
+    (row,) = world.balance()
+    assert (row.dead, row.delivered, row.pending) == (0, 12, 1)
+
+
+async def test_a_critical_that_was_asked_to_wait_is_behind_one_other_call_at_most() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "429", count=1, seconds=5.0)
+    await world.post(told("first"))
+    for number in range(6):
+        await world.post(told(f"warning-{number}", "warning"))
+    await world.run(until=60)
+    order = [message.text for message in world.telegram.messages(CHAT)]
+    assert ["first" in text for text in order[:2]] == [False, True]
+
+
 async def test_a_firewall_that_resets_one_text_costs_that_card_alone_and_it_is_tried_all_day() -> (
     None
 ):

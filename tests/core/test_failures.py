@@ -8,7 +8,9 @@ from relay.core.card.failures import (
     OTHERS_FIRST,
     Failures,
     cut_short,
+    gives_way,
     is_at_fault,
+    limited,
     not_taken,
     unknown,
     yields,
@@ -59,3 +61,44 @@ def test_a_card_is_at_fault_when_others_got_through(
     if failures:
         late = failures.retry_at + OTHERS_FIRST
         assert not yields(failures, "card", state, late)
+
+
+ONCE = limited(None, BEFORE, T0, 5.0, 0.5)
+AGAIN = limited(limited(ONCE, AFTER, T0 + 2, 5.0, 0.5), BEFORE, T0 + 9, 5.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("failures", "state", "times", "seconds"),
+    [
+        (None, BEFORE, 1, 5.0),
+        (ONCE, BEFORE, 1, 5.0),  # no other card got through meanwhile: the whole chat waits
+        (ONCE, AFTER, 2, 5.75),
+        (AGAIN, BEFORE, 4, 8.0),  # from then on a little longer each time
+        (failed(2), AFTER, 1, 5.0),
+    ],
+)
+def test_who_is_asked_to_wait_waits_longer_only_if_others_get_through(
+    failures: Failures | None, state: LaneState, times: int, seconds: float
+) -> None:
+    after = limited(failures, state, T0 + 20, 5.0, 0.5)
+    assert (after.limited, after.retry_at - T0 - 20) == (times, seconds)
+    assert after.tries == (failures.tries if failures else 0)
+    assert not is_at_fault(ONCE, AFTER)
+
+
+@pytest.mark.parametrize(
+    ("failures", "state", "after", "gives"),
+    [
+        (None, AFTER, 0.0, False),
+        (ONCE, BEFORE, 6.0, True),  # once
+        (ONCE, AFTER, 6.0, False),  # another card got through: it may be its turn
+        (AGAIN, AFTER, 6.0, True),
+        (AGAIN, AFTER, OTHERS_FIRST + 30.0, False),  # but it does not starve
+        (failed(2), replace(AFTER, recovered_at=T0 + 1), 2.0, True),  # the trouble just ended
+        (failed(2), replace(AFTER, recovered_at=T0 + 1), 6.0, False),
+    ],
+)
+def test_who_gives_way_to_cards_that_never_failed(
+    failures: Failures | None, state: LaneState, after: float, gives: bool
+) -> None:
+    assert gives_way(failures, state, T0 + after) == gives

@@ -121,6 +121,21 @@ def test_each_documented_error_has_its_outcome(
     assert type(refused(code, description.upper(), step)) is ending
 
 
+def test_each_bot_has_its_own_connections() -> None:
+    """So that calls of one bot that hang leave another's theirs."""
+    pools = [
+        telegram.request(
+            Endpoint(LaneKey("telegram", "https://api.test", bot, "-1"), Secret(f"{bot}:x")),
+            POLICY,
+            Post(silent=False),
+            Message(RichText("x")),
+            plain=False,
+        ).pool
+        for bot in ("1", "2", "1")
+    ]
+    assert pools[0] == pools[2] != pools[1]
+
+
 def test_an_error_under_a_status_of_success_is_an_error() -> None:
     raw = json.dumps(
         {"ok": False, "error_code": 403, "description": "Forbidden: bot was kicked"}

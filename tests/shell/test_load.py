@@ -218,6 +218,9 @@ def test_no_template_shows_a_secret_or_any_other_file(folder: Path) -> None:
     (folder / "hard.j2").unlink()
     (folder / "shadow").write_text("root:canary")
     assert "shadow has a name that does not end in .j2" in with_templates(folder, "shadow")
+    (folder / "chat.tmpl").write_text("{{ .Status }}")
+    advice = "and Go's templates are not read: alert-relay import translates them"
+    assert advice in with_templates(folder, "chat.tmpl")
     (folder / "to.j2").symlink_to("shadow")
     linked = "to.j2 is a link to a file whose name does not end in .j2"
     assert linked in with_templates(folder, "*.j2")

@@ -1,5 +1,6 @@
 """A scrape tells what is in the storage, of several replicas by one, and does not fail with it."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -28,8 +29,11 @@ class Transactions:
 
     def __init__(self) -> None:
         self.is_away = False
+        self.made = 0
 
     async def run(self, job: Callable[[], T]) -> T:
+        self.made += 1
+        await asyncio.sleep(0)
         if self.is_away:
             raise StoreError("away")
         return job()
@@ -61,6 +65,14 @@ async def test_while_the_database_is_away_the_counters_stand_where_they_stood() 
     assert 'alert_relay_lane_leases{state="held"} 2.0' in text
     assert 'alert_relay_store_durability{level="remote"} 1.0' in text
     assert "alert_relay_store_replication_lag_bytes 512.0" in text
+
+
+async def test_scrapes_at_the_same_time_cost_the_store_one_read() -> None:
+    transactions = Transactions()
+    told = scrapes(transactions, None)
+    texts = await asyncio.gather(*(told.render(leads=True) for _ in range(100)))
+    assert len(set(texts)) == 1
+    assert transactions.made == 1
 
 
 async def test_what_another_replica_tells_has_no_series_here() -> None:

@@ -68,6 +68,8 @@ def advance(
         case RateLimited(retry_after, budgets, whole):
             block = Block(budgets, now, retry_after, whole)
             why = f"too many calls, to wait {retry_after:g} s"
+            told_to_wait = failures.limited(card.failures, state, now, retry_after, jitter)
+            card = replace(card, failures=told_to_wait)
             return Advanced(card, _trouble(state, "rate_limited", why, now), (block,))
         case Unavailable(why):
             failed = failures.not_taken(card.failures, state, now, jitter, why)

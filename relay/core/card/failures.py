@@ -26,7 +26,8 @@ class Failures(Struct, frozen=True, omit_defaults=True):
     """The failed calls for a card since the last one that got through: how many, how many of them
     without an answer, when the last one ended, until when the card pauses (Unix seconds), and `why`
     the last one failed. `at_fault`: it failed again after other cards of its lane got through.
-    `stopped`: the relay itself stopped during the last one.
+    `stopped`: the relay itself stopped during the last one. `limited`: how often the platform asked
+    to wait since another card got through after it had asked; 1 before that.
     """
 
     tries: int = 0
@@ -36,6 +37,7 @@ class Failures(Struct, frozen=True, omit_defaults=True):
     at_fault: bool = False
     why: str = ""
     stopped: bool = False
+    limited: int = 0
 
 
 def name_of(group: GroupId, fingerprint: str) -> str:
@@ -47,7 +49,7 @@ def is_at_fault(failures: Failures | None, state: LaneState) -> bool:
     """Whether the card is at fault and not its lane: another card of the lane got through after it
     failed, either at once or before it failed again.
     """
-    if failures is None:
+    if failures is None or not failures.tries:
         return False
     says_nothing = failures.stopped and failures.tries <= MOST_STOPS
     got_through = state.passed_at > failures.at >= state.recovered_at
@@ -80,11 +82,18 @@ def doubts_text(failures: Failures | None) -> bool:
     return failures is not None and (failures.tries >= TRIES or bool(failures.unknown))
 
 
-def recovering(failures: Failures | None, state: LaneState, now: float) -> bool:
-    """Whether the card failed and the trouble of its lane ended a moment ago. Cards that never
-    failed then go first, since this one may fail again.
+def gives_way(failures: Failures | None, state: LaneState, now: float) -> bool:
+    """Whether cards that never failed go before this one: a moment after the end of their lane's
+    trouble, since it may fail again; once after the platform asked to wait, and for a minute if it
+    asks again although others get through.
     """
-    return failures is not None and now < state.recovered_at + FRESH_PAUSE
+    if failures is None:
+        return False
+    if now < state.recovered_at + FRESH_PAUSE:
+        return True
+    if failures.limited > 1:
+        return now < failures.retry_at + OTHERS_FIRST
+    return failures.limited == 1 and state.passed_at <= failures.at
 
 
 def owes_fallback(failures: Failures | None) -> bool:
@@ -118,6 +127,19 @@ def unknown(
     if number >= MOST_UNKNOWN:
         pause = LONGEST_PAUSE if repeatable else HOURLY
     return replace(failures, unknown=number, retry_at=now + pause)
+
+
+def limited(
+    before: Failures | None, state: LaneState, now: float, seconds: float, jitter: float
+) -> Failures:
+    """The failures after the platform asked to wait so many seconds. That is no failure of the
+    card; but once others got through and it asked again, the card pauses longer each time.
+    """
+    failures = before or Failures()
+    again = failures.limited > 1 or (failures.limited == 1 and state.passed_at > failures.at)
+    number = failures.limited + 1 if again else 1
+    pause = growing(number - 1, jitter) if number > 1 else 0.0
+    return replace(failures, limited=number, at=now, retry_at=now + seconds + pause)
 
 
 def cut_short(before: Failures | None, now: float, why: str) -> Failures:
@@ -180,7 +202,7 @@ def growing(number: int, jitter: float) -> float:
 
 def _again(before: Failures | None, state: LaneState, now: float, why: str) -> Failures:
     failures = before or Failures()
-    again = before is not None and not before.stopped and state.passed_at > before.at
+    again = failures.tries > 0 and not failures.stopped and state.passed_at > failures.at
     return replace(
         failures,
         tries=failures.tries + 1,

@@ -250,7 +250,7 @@ def waits_for(state: LaneState, failures: Failures | None = None) -> str:
         )
         return f"the chat is down: {state.down.why}{never}"
     cause = f": {state.trouble_why}" if state.trouble_why else ""
-    if failures and len(state.failing) < 2:
+    if failures and failures.tries and len(state.failing) < 2:
         return f"the last call for this message failed: {failures.why}"
     if state.attempts:
         return (
