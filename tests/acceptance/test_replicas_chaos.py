@@ -99,7 +99,16 @@ class Chaos:
                 await fault()
                 await asyncio.sleep(self.chance.uniform(0.3, 2.0))
                 done.append(fault.__name__)
+                await self.restart_ended()
         return done
+
+    async def restart_ended(self) -> None:
+        """As a supervisor does: a replica that starts while the database is away ends."""
+        for replica in self.replicas:
+            if replica.process and not replica.process.runs:
+                said = replica.process.output.splitlines()[-1:]
+                log.info("a replica ended by itself: %s", said)
+                await self.start(replica)
 
     def _one(self) -> Replica:
         return self.chance.choice(self.replicas)
