@@ -229,6 +229,7 @@ async def test_after_a_day_without_the_chat_it_shows_the_present_within_its_budg
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_after_a_day_of_many_payloads_without_the_chat_it_shows_the_present() -> None:
     await _miss_a_day(max(2_000, share(10_000)))
 
