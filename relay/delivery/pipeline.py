@@ -49,6 +49,7 @@ from relay.store.writer import Transactions
 T = TypeVar("T")
 MANY = 20  # alerts of a card whose message is composed in a thread
 _MOST_CALLS = 1000  # of a lane whose times are remembered: an hour of a busy chat
+_FOLD = 2  # lanes that fold a backlog at a time
 _TRY_AGAIN = 1.0  # seconds during which a denied call is not even composed
 SETTLE_AGAIN = 1.0  # seconds between attempts to store what a platform has done
 
@@ -114,6 +115,8 @@ class Pipeline:
         self._config = config
         self._platforms = platforms
         self._calls = Calls(store, transactions, exchange, clock, emit, platforms, is_held)
+        self._folds: set[LaneKey] = set()
+        self._folding = asyncio.Semaphore(_FOLD)
         self._results: dict[LaneKey, _Result] = {}
         self._refused: dict[LaneKey, tuple[Refused, ActiveConfig]] = {}
 
@@ -131,7 +134,7 @@ class Pipeline:
         arguments = (lease, config, self._platforms, now, result, jitter, refused)
         job = partial(take_turn, self._store, *arguments)
         try:
-            turn = await self._transactions.run_unsynced(job)
+            turn = await self._taken(lane, job)
         except Fenced:
             self._results.pop(lane, None)
             raise
@@ -146,7 +149,19 @@ class Pipeline:
             until = until if turn.hand_over_at is None else min(until, turn.hand_over_at)
             return Next(until, turn.woken)
         due = None if isinstance(turn.next, Send) else turn.next.until
+        if due is not None and due <= now:
+            self._folds.add(lane)
         return Next(due, turn.woken, turn.leaves)
+
+    async def _taken(self, lane: LaneKey, job: Callable[[], Turn]) -> Turn:
+        """The turn, as one transaction. Lanes whose last turn left more to fold have theirs a few
+        at a time, so that others, which may have a call to make, need not wait for all of them.
+        """
+        if lane not in self._folds:
+            return await self._transactions.run_unsynced(job)
+        async with self._folding:
+            self._folds.discard(lane)
+            return await self._transactions.run_unsynced(job)
 
     def _kept(self, lease: Lease) -> _Result | None:
         """The result of the last call, unless another process has had the lane since."""
