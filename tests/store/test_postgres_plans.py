@@ -70,7 +70,9 @@ def grow(url: str, size: Size) -> None:
                 f"INSERT INTO {table} SELECT {columns} FROM {table} AS one,"
                 f" generate_series(1, {number}) AS n WHERE {where}"
             )
-        connection.execute("UPDATE progress SET value = (SELECT max(id) FROM payload)")
+        connection.execute(
+            "UPDATE progress SET value = (SELECT max(id) FROM payload) WHERE name != 'format'"
+        )
         connection.execute("UPDATE lane_work SET last_seq = 10000000")
         connection.execute("VACUUM ANALYZE")
 
