@@ -24,7 +24,7 @@ def need_package(home: str, name: str, lock: Path | None = None) -> Path:
     """
     folder = ROOT / home
     found = folder / "node_modules" / name.rpartition("@")[0]
-    if found.is_dir():
+    if (found / "package.json").is_file():
         return found
     words = ("ci", *_QUIETLY) if lock else ("install", *_QUIETLY, name)
     if os.environ.get("RELAY_TEST_REQUIRE") != "all":
@@ -52,6 +52,7 @@ def _fetch(folder: Path, name: str, words: Sequence[str]) -> None:
         _out_of_reach(name, error)
     except (subprocess.SubprocessError, OSError) as error:
         _TIMED_OUT.append(error)
+        shutil.rmtree(folder / "node_modules", ignore_errors=True)  # what is there of it
         _out_of_reach(name, error)
 
 
