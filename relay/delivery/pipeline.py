@@ -134,7 +134,7 @@ class Pipeline:
         arguments = (lease, config, self._platforms, now, result, jitter, refused)
         job = partial(take_turn, self._store, *arguments)
         try:
-            turn = await self._taken(lane, job)
+            turn = await self._take_turn(lane, job)
         except Fenced:
             self._results.pop(lane, None)
             raise
@@ -153,7 +153,7 @@ class Pipeline:
             self._folds.add(lane)
         return Next(due, turn.woken, turn.leaves)
 
-    async def _taken(self, lane: LaneKey, job: Callable[[], Turn]) -> Turn:
+    async def _take_turn(self, lane: LaneKey, job: Callable[[], Turn]) -> Turn:
         """The turn, as one transaction. Lanes whose last turn left more to fold have theirs a few
         at a time, so that others, which may have a call to make, need not wait for all of them.
         """

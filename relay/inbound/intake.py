@@ -374,7 +374,8 @@ class Intake:
 
 def _forget(reading: "asyncio.Task[object]") -> None:
     """What was read ahead is not needed: an earlier part was refused."""
-    reading.cancelled() or reading.exception()
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _digest(body: bytes) -> bytes:

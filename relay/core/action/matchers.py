@@ -10,7 +10,7 @@ from relay.core.label_names import VOLATILE, is_volatile
 from relay.core.routing.matcher import Matcher, matches
 
 # Labels that say where an alert is without those.
-PLACING = frozenset(
+_PLACES = frozenset(
     {"namespace", "deployment", "statefulset", "daemonset", "service", "node", "job", "cluster",
      "host", "hostname", "app", "team", "queue", "database", "url", "target"}
 )  # fmt: skip
@@ -92,7 +92,7 @@ def _widened(
     """
     shared = {name for name, values in found.items() if len(values) == 1 and values[0]}
     lasting = {name for name in shared if not is_volatile(name)}
-    kept = lasting if lasting & PLACING else shared - (VOLATILE - {"instance"})
+    kept = lasting if lasting & _PLACES else shared - (VOLATILE - {"instance"})
     if len(alerts) > 1 and group_labels:
         grouped = {name for name in group_labels if name in shared}
         kept = grouped if grouped - {"severity"} else kept

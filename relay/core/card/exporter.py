@@ -46,18 +46,13 @@ def scraped(labels: Labels) -> Set[str]:
     )
     instance, pod = labels.get("instance", ""), labels.get("pod", "")
     exporter = metrics or bool(_EXPORTER.search(job)) or _exporters_port(instance)
+    of_exporter = _EXPORTER.search(pod) or (exporter and job and job in pod)
     kubelet = _KUBELETS.match(job) or _KUBELETS.match(labels.get("service", ""))
     told = _Telling(
         metrics=metrics,
         exporter=exporter,
         proxied=labels.get("container", "").startswith(_PROXY),
-        own_pod=bool(
-            "kube-state-metrics" in pod
-            if metrics
-            else pod
-            and not kubelet
-            and (_EXPORTER.search(pod) or (exporter and job and job in pod))
-        ),
+        own_pod="kube-state-metrics" in pod if metrics else bool(of_exporter) and not kubelet,
         controller=bool(_CONTROLLER.match(pod)) and not metrics and not kubelet,
         service=_is_scraped_service(labels, job),
         host=bool(instance and _EXPORTER.search(host(instance))),
@@ -73,8 +68,8 @@ def _is_scraped_service(labels: Labels, job: str) -> bool:
     the metric.
     """
     service = labels.get("service", "")
-    names = "endpoint" in labels or "pod" in labels or service == job
-    return names or bool(_EXPORTER.search(service))
+    is_targets = "endpoint" in labels or "pod" in labels or service == job
+    return is_targets or bool(_EXPORTER.search(service))
 
 
 class _Telling(NamedTuple):
