@@ -456,7 +456,7 @@ async def test_a_dead_name_server_holds_up_only_calls_to_that_name(
         return real("127.0.0.1", *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    async with listening(bot_reply(ok())) as port, transport(connect=2.0) as out:
+    async with listening(bot_reply(ok())) as port, transport(connect=2.0, total=30.0) as out:
         dead = [
             asyncio.ensure_future(
                 out.send(Request("GET", Secret(f"http://chat{number % 40}.invalid/x"), "get"))
