@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -32,6 +33,9 @@ _log = logging.getLogger("relay")
 # Objects made since the last collection: most objects are freed without one.
 _ALLOCATED = 5000
 _SETTLED_AFTER = 0.2  # seconds
+# Seconds after which a thread that works gives the interpreter to one that waits for it: an answer
+# does not wait for all of a turn (https://docs.python.org/3/library/sys.html#sys.setswitchinterval).
+_GIL_FOR = 0.0005
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -243,6 +247,7 @@ async def _serve(options: Options, watch_every: float) -> None:
     # objects made by the start stay: later collections skip them, which saves some 20 ms each time
     gc.freeze()
     gc.set_threshold(_ALLOCATED)
+    sys.setswitchinterval(_GIL_FOR)
     gc.enable()
     if not await _started(app, stop):
         return

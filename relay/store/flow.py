@@ -8,7 +8,7 @@ _RECENT = 0.05  # seconds over which payloads are counted
 _MANY = 8  # payloads within that time that are a flow
 _PAUSE = 4  # pause after a job, in times its length: other jobs get a fifth of the time
 _LONGEST_PAUSE = 0.1  # seconds
-_PATIENCE = 1.0  # seconds after which jobs no longer yield to a flow without an end
+_PATIENCE = 3.0  # seconds after which jobs no longer yield to a flow without an end
 _REST = 0.5  # seconds without a flow after which a new one can begin
 
 
@@ -39,8 +39,11 @@ class TurnPace:
         return at - self._began < _PATIENCE
 
     def worked(self, seconds: float, at: float) -> None:
-        """Records that a job that yields took so long, and ended now."""
-        self._free_at = at + min(_PAUSE * seconds, _LONGEST_PAUSE) if self.flows(at) else at
+        """Records that a job that yields took so long, and ended now. What came meanwhile is not
+        counted yet, so whether payloads flow is judged by what came before it.
+        """
+        pause = min(_PAUSE * seconds, _LONGEST_PAUSE) if self.flows(at - seconds) else 0.0
+        self._free_at = at + pause
 
     def pause(self, at: float) -> float:
         """Seconds until the next job that yields may begin; 0.0: now."""

@@ -24,9 +24,9 @@ def test_a_job_that_worked_while_payloads_flow_has_a_fifth_of_the_time() -> None
 
 def test_however_long_a_job_took_the_next_one_waits_for_a_tenth_of_a_second_at_most() -> None:
     flow = flowing(0.1)
-    flow.worked(3.0, 100.1)
-    flow.came(20, 100.1)
-    assert flow.pause(100.1) == pytest.approx(0.1)
+    flow.worked(3.0, 103.1)
+    flow.came(20, 103.1)
+    assert flow.pause(103.1) == pytest.approx(0.1)
 
 
 def test_nothing_yields_to_payloads_that_come_now_and_then() -> None:
@@ -42,16 +42,25 @@ def test_when_the_flow_has_ended_nothing_waits_any_more() -> None:
     assert flow.pause(100.16) == 0
 
 
-def test_to_a_flow_without_end_others_yield_for_a_second() -> None:
-    flow = flowing(0.9)
-    assert flow.flows(100.9)
-    flow = flowing(1.1)
-    assert not flow.flows(101.1)
-    flow.worked(0.005, 101.1)
-    assert flow.pause(101.1) == 0
+def test_to_a_flow_without_end_others_yield_for_three_seconds() -> None:
+    flow = flowing(2.9)
+    assert flow.flows(102.9)
+    flow = flowing(3.1)
+    assert not flow.flows(103.1)
+    flow.worked(0.005, 103.1)
+    assert flow.pause(103.1) == 0
+
+
+def test_a_job_longer_than_the_flow_looks_back_does_not_hide_it() -> None:
+    """Senders whose payloads came while it worked are taken up after it."""
+    flow = flowing(0.1)
+    flow.worked(0.08, 100.18)
+    flow.came(16, 100.181)
+    assert flow.pause(100.181) == pytest.approx(0.099)
 
 
 def test_after_half_a_second_of_rest_they_yield_again() -> None:
-    flow = flowing(2.0)
-    flow.came(20, 102.7)
-    assert flow.flows(102.7)
+    flow = flowing(3.2)
+    assert not flow.flows(103.2)
+    flow.came(20, 103.9)
+    assert flow.flows(103.9)

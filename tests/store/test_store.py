@@ -33,6 +33,7 @@ from relay.store.queue import Retried
 from relay.store.sql.claim import MIXED_BYTES, PAGE_BYTES
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, entry, notification
+from tests.steps import steps
 from tests.store.conftest import Reopen
 from tests.store.held import begin, own, settle
 
@@ -142,8 +143,25 @@ def test_parts_of_one_card_are_read_together_beyond_a_page_and_those_of_many_are
     assert len(store.claim(own(store, DISCORD), T0, 9).page) == 4
 
 
+@pytest.mark.parametrize(("few", "many"), [((1, 60), (1, 120)), ((10, 1), (20, 1))])
+def test_spreading_twice_as_many_alerts_is_at_most_twice_the_work(
+    store: Store, few: tuple[int, int], many: tuple[int, int]
+) -> None:
+    """So many payloads of so many alerts."""
+
+    def work(run: str, payloads: int, alerts: int) -> int:
+        for number in range(payloads):
+            posted = [alert(f"{run}-{number}-{each}") for each in range(alerts)]
+            group = replace(GROUP, group_key=f"{{}}:{{group={number}-{run}}}")
+            store.accept([new_payload(TELEGRAM, posted=notification(*posted, group=group))])
+        return steps(store.spread)
+
+    work("first", *few)
+    assert work("many", *many) < 2.1 * work("few", *few)
+
+
 def test_nothing_is_read_before_all_that_was_accepted_is_spread(store: Store) -> None:
-    store.accept([new_payload(TELEGRAM) for _ in range(70)])
+    store.accept([new_payload(TELEGRAM) for _ in range(40)])
     claim = store.claim(own(store, TELEGRAM), T0, 9)
     assert (claim.page, claim.cards, claim.more) == ((), (), True)
     assert len(store.claim(own(store, TELEGRAM), T0, 9).page) == 9

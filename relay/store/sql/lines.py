@@ -1,5 +1,5 @@
 """What is known of some alerts and groups while payloads are spread: read once for all of these,
-and kept up to date by what each of them changes.
+kept up to date by what each of them changes, and stored once for all of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,11 @@ class Lines:
         self._db = db
         self._homes: dict[tuple[str, str], dict[int, AlertLine]] = {}
         self._things: dict[tuple[str, str], dict[tuple[str, int], AlertLine]] = {}
+        self._thing_of: dict[tuple[str, str, int], str] = {}  # by source, alert and lane
         self._watchers: dict[str, dict[CardKey, Row]] = {}
+        # What is not stored yet.
+        self._watched: list[tuple[str, Row]] = []
+        self._stood: dict[tuple[str, str, int], tuple[str, str, str, Row]] = {}
 
     def read_alerts(self, alerts: Sequence[tuple[str, str]]) -> None:
         """Reads where these alerts (source, fingerprint) have their lines."""
@@ -58,6 +62,7 @@ class Lines:
             self._things |= {(source, thing): {} for thing in wanted}
             for thing, alert, lane, *rest in self._standing("thing", source, wanted):
                 self._things[source, thing][alert, lane] = self._home(lane, *rest)
+                self._thing_of[source, alert, lane] = thing
 
     def read_watchers(self, groups: Sequence[str]) -> None:
         """Reads what absent alerts of these groups concern, and of those on whose cards alerts have
@@ -109,7 +114,7 @@ class Lines:
 
     def watch(self, rows: Sequence[tuple[str, Row]]) -> None:
         """Absent alerts of these groups concern the cards of these deliveries."""
-        watch(self._db, rows)
+        self._watched += rows
         for group, row in rows:
             self._watchers[group].setdefault(card_of(row), row._replace(alerts=_EMPTY))
 
@@ -117,20 +122,44 @@ class Lines:
         """Alerts (source, fingerprint, thing) have their lines on the cards of these rows, but
         where one has a line as firing on the lane.
         """
-        stand(self._db, rows)
+        own, line = None, None  # most of the rows are one and the same
         for source, alert, thing, row in rows:
-            home = self._homes[source, alert].get(row.lane)
-            if home is not None and home.fires:
+            self._stood.setdefault((source, alert, row.lane), (source, alert, thing, row))
+            lines = self._homes[source, alert]
+            known = lines.get(row.lane)
+            if known is not None and known.fires:
                 continue
-            home = AlertLine(
-                row._replace(alerts=None, route="", ignoring=None), fires=True, ended_at=None
-            )
-            self._homes[source, alert][row.lane] = home
-            for (known, _), lines in self._things.items():
-                if known == source:
-                    lines.pop((alert, row.lane), None)
-            if (source, thing) in self._things:
-                self._things[source, thing][alert, row.lane] = home
+            if line is None or row is not own:
+                own, home = row, row._replace(alerts=None, route="", ignoring=None)
+                line = AlertLine(home, fires=True, ended_at=None)
+            lines[row.lane] = line
+            self._is_now(source, alert, thing, line)
+
+    def is_watched(self, row: Row) -> bool:
+        """Whether absent alerts of some group concern the card of this delivery."""
+        self.store()
+        found = self._db.execute(
+            "SELECT 1 FROM watched WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1",
+            (row.lane, row.grp, row.fingerprint),
+        ).fetchone()
+        return found is not None
+
+    def store(self) -> None:
+        """Stores what was learnt since the last time."""
+        watch(self._db, self._watched)
+        stand(self._db, [*self._stood.values()])
+        self._watched.clear()
+        self._stood.clear()
+
+    def _is_now(self, source: str, alert: str, thing: str, line: AlertLine) -> None:
+        """The alert with this line is this thing, whatever it was before."""
+        lane = line.row.lane
+        was = self._thing_of.pop((source, alert, lane), None)
+        if was is not None:
+            del self._things[source, was][alert, lane]
+        if (source, thing) in self._things:
+            self._things[source, thing][alert, lane] = line
+            self._thing_of[source, alert, lane] = thing
 
     def _standing(
         self, by: Literal["alert", "thing"], source: str, wanted: Sequence[str]

@@ -21,8 +21,8 @@ from relay.store.sql.standing import Row
 from relay.store.sql.unreadable import readable
 
 # Alerts and payloads spread in one transaction, so that others get the store's thread.
-_MOST_ALERTS = 500
-_MOST_PAYLOADS = 64
+_MOST_ALERTS = 250
+_MOST_PAYLOADS = 32
 _MOST_BYTES = 1 << 20  # bodies that are read together
 # Seconds after its end during which a firing copy of an alert goes to the card that showed it: a
 # copy from another group, or from another replica, may be late.
@@ -87,6 +87,7 @@ def spread(db: Database) -> bool:
     lines = _known_lines(db, payloads, routed)
     for payload in payloads:
         db.woken |= dict.fromkeys(_spread(db, payload, routed.get(payload.number, ()), lines))
+    lines.store()
     _name(db, [payload for payload in payloads if payload.group])
     done = payloads[-1].number
     db.execute("UPDATE progress SET value = ? WHERE name = 'spread'", (done,))
@@ -183,7 +184,7 @@ def _spread(
         rows = _moved(payload, each, moved, homes)
         present |= {(row.lane, row.grp, row.fingerprint): row for row in rows}
         own = _row(each, payload.group)._replace(alerts=_encode(kept))
-        if not kept and not _is_watched(db, own):
+        if not kept and not lines.is_watched(own):
             own, *rows = rows  # nothing is left of the delivery as it was, so it becomes the first
         else:
             present[own.lane, own.grp, own.fingerprint] = own
@@ -197,7 +198,7 @@ def _spread(
     _stand(db, payload, present, homes, lines)
     if not routed and not added:
         _mark_bare(db, payload)
-    return add(db, [(row, payload.number, payload.at) for row in added])
+    return add(db, [(row, payload.number, payload.at) for row in added]) if added else ()
 
 
 def _name(db: Database, payloads: Sequence[_Payload]) -> None:
@@ -440,14 +441,6 @@ def _absent(
     return rows
 
 
-def _is_watched(db: Database, row: Row) -> bool:
-    found = db.execute(
-        "SELECT 1 FROM watched WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1",
-        (row.lane, row.grp, row.fingerprint),
-    ).fetchone()
-    return found is not None
-
-
 def _stand(
     db: Database,
     payload: _Payload,
@@ -472,4 +465,5 @@ def _stand(
                 if home is not None and not home.joined and card_of(home.row) != card_of(row):
                     left.add(card_of(home.row))
     lines.stand(rows)
-    look_at(db, left, payload.at + _LOOK_LATER)
+    if left:
+        look_at(db, left, payload.at + _LOOK_LATER)
