@@ -50,6 +50,7 @@ async def test_a_lane_waits_for_the_turns_of_few_lanes_that_fold_a_backlog() -> 
     for number in range(PAGES * PAGE):
         for team in range(LANES):
             await world.post(group(f"db-{team}-{number}", team=str(team)))
+        world.store.spread()
     turns = OneByOne(world)
     world.transactions = turns
     world.pipeline = world._begun()

@@ -138,7 +138,8 @@ def test_parts_of_one_card_are_read_together_beyond_a_page_and_those_of_many_are
         new_payload(DISCORD, posted=notification(each, group=group))
         for each, group in zip(heavy, groups, strict=True)
     ]
-    store.accept([*one, *many])
+    for payloads in (one, many):
+        accepted(store, payloads)
     assert len(store.claim(own(store, TELEGRAM), T0, 9).page) == 30
     assert len(store.claim(own(store, DISCORD), T0, 9).page) == 4
 
