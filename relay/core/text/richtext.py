@@ -98,10 +98,11 @@ def concat(parts: Iterable[RichText | str]) -> RichText:
             texts.append(part)
             offset += len(part)
             continue
-        texts.append(part.text)
-        if part.spans:
-            spans += _shifted(part.spans, offset)
-        offset += len(part.text)
+        text, inner = part.text, part.spans
+        texts.append(text)
+        if inner:
+            spans += _shifted(inner, offset)
+        offset += len(text)
     return RichText("".join(texts), tuple(spans))
 
 
@@ -110,7 +111,7 @@ def join(separator: RichText | str, parts: Iterable[RichText | str]) -> RichText
     pieces: list[RichText | str] = []
     for part in parts:
         pieces += (separator, part)
-    return concat(pieces[1:])
+    return concat(pieces[1:]) if len(pieces) != 2 else _rich(pieces[1])
 
 
 def cut(rich: RichText, start: int, end: int) -> RichText:
@@ -436,8 +437,8 @@ def _without_placeholders(rich: RichText | str) -> RichText | str:
     return RichText(_NONCHARACTERS.sub("\ufffd", rich.text), tuple(spans))
 
 
-def _shifted(spans: Iterable[Span], by: int) -> Iterator[Span]:
-    return (Span(s.kind, s.start + by, s.end + by, s.value) for s in spans) if by else iter(spans)
+def _shifted(spans: Sequence[Span], by: int) -> Sequence[Span]:
+    return [Span(s.kind, s.start + by, s.end + by, s.value) for s in spans] if by else spans
 
 
 def _family(kind: Kind) -> Kind:
