@@ -23,6 +23,7 @@ _LABELS = re.compile(r"\s*\bLABELS?\s*[:=]\s*[^\n]*")
 _VALUE = re.compile(r"(?:(?<!\.)\.)?\s*\bVALUE\s*[:=]\s*([^\s,]+)")
 _INSTANCE = re.compile(r"\s*\(instance\s*([^()\s]*)\s*\)")
 _TWICE = re.compile(r"(?<![^\s\"'(])([\w.-]{2,80})/\1(?![\w./-])")
+_SLASHED = re.compile(r"[\w.-]/[\w.-]")
 _MAP = re.compile(r"\s*map\[[^\]\n]*\]")
 # A digit, or a dash before one, with nothing before it that could belong to a name; then a unit or
 # decimals. It begins with a class of characters, which is found fast.
@@ -208,7 +209,9 @@ def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
         text = _INSTANCE.sub(lambda found: "" if found[1] in known else found[0], text)
     if "map[" in text:
         text = _MAP.sub("", text)
-    if "/" in text:  # most jobs are named like their service: `of the checkout/checkout targets`
+    if "/" in text and _SLASHED.search(
+        text
+    ):  # most jobs are named like their service: `of the checkout/checkout targets`
         values = labels.values()
         text = _TWICE.sub(lambda found: found[1] if found[1] in values else found[0], text)
     if text.isprintable():  # it has one line

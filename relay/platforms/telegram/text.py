@@ -29,6 +29,7 @@ from relay.platforms.link import public, spelled
 MOST_ENTITIES = 100
 _JOINER = "\u2060"
 _PASSES = 4
+_REMEMBERED = 100  # characters of a word
 
 
 class User(Struct, frozen=True):
@@ -229,14 +230,24 @@ def _unguarded(rich: RichText) -> list[tuple[int, int]]:
 
 def _automatic(text: str) -> Iterator[tuple[int, int]]:
     """Where Telegram may detect something, also within another such place."""
-    for word in _WORDS.finditer(text):
-        yield from _all(_AUTOMATIC, text, *word.span())
-    yield from _all(_BANK_CARDS, text, 0, len(text))
+    for found in _WORDS.finditer(text):
+        word, before = found[0], found.start()
+        known = len(word) <= _REMEMBERED
+        within = _in_word(word) if known else _in_word.__wrapped__(word)
+        for start, end in within:
+            yield before + start, before + end
+    yield from _all(_BANK_CARDS, text)
 
 
-def _all(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=2048)  # hosts, paths and numbers return
+def _in_word(word: str) -> tuple[tuple[int, int], ...]:
+    return tuple(_all(_AUTOMATIC, word))
+
+
+def _all(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
     """Where the pattern matches, overlapping matches included."""
-    while match := pattern.search(text, start, end):
+    start = 0
+    while match := pattern.search(text, start):
         yield match.span()
         start = match.start() + 1
 
