@@ -267,8 +267,10 @@ class TemplateContext:
         return self.reader.say(key, n, **{name: shown(value) for name, value in values.items()})
 
     def _counts(self) -> Counts:
-        found = Counter(alert.status for alert in self.view.alerts)
-        return Counts(found["firing"], found["resolved"], found["gone"], len(self.view.alerts))
+        found = [alert.status for alert in self.view.alerts]
+        return Counts(
+            found.count("firing"), found.count("resolved"), found.count("gone"), len(found)
+        )
 
     def _name(self) -> str:
         """The name of the alerts; for several names the number of alerts."""

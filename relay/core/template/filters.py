@@ -15,6 +15,7 @@ from jinja2.runtime import Context
 
 from relay.core.duration import parse_duration
 from relay.core.template import links
+from relay.core.template.cost import size
 from relay.core.template.numbers import (
     humanize,
     humanize1024,
@@ -57,10 +58,10 @@ def join(values: Iterable[object], separator: object = "", attribute: str = "") 
         raise TypeError(f"join has no attribute: write | map(attribute={attribute!r}) | join(...)")
     parts = [shown(value) for value in values]
     between = shown(separator)
-    if sum(len(text(part)) for part in parts) + len(text(between)) * len(parts) > MAX_TEXT:
+    if sum(map(size, parts)) + size(between) * len(parts) > MAX_TEXT:
         raise TooCostlyError("join makes a text that is too large")
-    if all(isinstance(part, str) for part in (*parts, between)):
-        return text(between).join(map(text, parts))
+    if isinstance(between, str) and all(isinstance(part, str) for part in parts):
+        return between.join(map(text, parts))
     return richtext.join(between, parts)
 
 

@@ -41,6 +41,7 @@ _EMPTY_WORDS = frozenset({
 _NEW_WORDS = 0.34  # fraction of its words: a text with so many new words adds something
 _SEEN = 6000  # characters of an annotation that are read
 _REMEMBERED = 100  # characters of a name
+_ALL_REMEMBERED = 2000  # characters of an alert whose details are remembered
 
 
 class Details(Struct, frozen=True):
@@ -87,6 +88,20 @@ def wrong(
     `told`. The other one is left out if it adds no word to that one and the alert's name. `value`
     is the word before Prometheus' `VALUE`.
     """
+    alert = (tuple(annotations.items()), tuple(labels.items()))
+    size = sum(len(name) + len(text) for pairs in alert for name, text in pairs)
+    few = size + sum(map(len, told)) <= _ALL_REMEMBERED
+    return (_wrong if few else _wrong.__wrapped__)(*alert, tuple(told), value)
+
+
+@lru_cache(maxsize=512)  # a card is told several times
+def _wrong(
+    annotated: tuple[tuple[str, str], ...],
+    labelled: tuple[tuple[str, str], ...],
+    told: tuple[str, ...],
+    value: str,
+) -> Details:
+    annotations, labels = dict(annotated), dict(labelled)
     first = _cleaned(annotations.get("summary", ""), labels, value)
     second = _cleaned(
         annotations.get("description", "") or annotations.get("message", ""), labels, value

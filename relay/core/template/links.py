@@ -139,6 +139,8 @@ def prose(annotation: str) -> str:
 
 def linked(text: str, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText | str:
     """The text, with the http(s) addresses that work from outside as links."""
+    if "://" not in text:
+        return text
     parts: list[RichText | str] = []
     position = 0
     for found in islice(_ADDRESS.finditer(text), _MOST_LINKS):

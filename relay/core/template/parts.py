@@ -103,9 +103,10 @@ def _run(
 ) -> tuple[RichText, list[RichText | str]]:
     """The part's output as rich text with placeholders, and their values."""
     run = Run(scene.reader, context_shape.limit, scene.policy.link_rewrites)
-    names = {**names, RUN: run}
+    names = {**part.template.globals, **names, RUN: run}
     try:
-        output = "".join(part.template.root_render_func(part.template.new_context(names)))
+        context = part.template.new_context(names, shared=True)
+        output = "".join(part.template.root_render_func(context))
     except Exception as error:  # noqa: BLE001 - an expression of a template may raise anything at all
         raise TemplateError(part.file, _line(error.__traceback__, part), _said(error)) from None
     scene.longest = max(scene.longest, run.longest)

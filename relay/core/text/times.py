@@ -1,7 +1,7 @@
 """Times and durations as templates see them: printed for the reader, or in Go's layouts."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -120,13 +120,8 @@ class Time(Printable):
         """`12:04`, or `21 Nov 12:04` on another day, with a time style."""
         if not self:
             return self._reader.say("unknown_time")
-        local, today = self.local(), _local(self._reader.now, self._zone)
-        clock = f"{local.hour:02d}:{local.minute:02d}"
-        if local.date() == today.date():
-            return styled("time", clock, f"{int(self.unix)}:t")
-        year = "" if local.year == today.year else f" {local.year}"
-        day = f"{local.day} {texts.month(self._reader.language, local.month)}{year}"
-        return styled("time", f"{day} {clock}", f"{int(self.unix)}:dt")
+        today = _local(self._reader.now, self._zone).date()
+        return _clock(self.unix, self._zone, self._reader.language, today)
 
     def local(self) -> datetime:
         """The moment as a datetime in its zone."""
@@ -165,7 +160,18 @@ def known_zone(name: str) -> ZoneInfo | None:
         return None
 
 
-@lru_cache(maxsize=256)  # a message shows the same moments several times
+@lru_cache(maxsize=512)  # a card shows the same moments several times
+def _clock(unix: float, zone: str, language: str, today: date) -> RichText:
+    local = _local(unix, zone)
+    clock = f"{local.hour:02d}:{local.minute:02d}"
+    if local.date() == today:
+        return styled("time", clock, f"{int(unix)}:t")
+    year = "" if local.year == today.year else f" {local.year}"
+    day = f"{local.day} {texts.month(language, local.month)}{year}"
+    return styled("time", f"{day} {clock}", f"{int(unix)}:dt")
+
+
+@lru_cache(maxsize=256)
 def _local(unix: float, zone: str) -> datetime:
     known = known_zone(zone) or UTC
     return datetime.fromtimestamp(unix if 0.0 <= unix < _LATEST else 0.0, known)
