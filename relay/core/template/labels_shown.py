@@ -32,6 +32,7 @@ _FIGURE = re.compile(
     r"(?:[\d.,]*\s?(?:%|°C|[kKMGT]i?B\b|ms\b|s\b)|\d*\.\d+(?![\w.:/-]))"
 )
 _WORDS = re.compile(r"[^\W_]+(?:\.\d+)?%?")
+_PLAIN_WORDS = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?%?")  # the same in ASCII, which is faster
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _EMPTY_WORDS = frozenset({
     "a", "an", "and", "are", "at", "be", "been", "by", "for", "from", "has", "have",
@@ -242,5 +243,9 @@ def _says(text: str, told: Sequence[str]) -> int:
 
 
 def _words(text: str) -> set[str]:
-    found = {word.lower() for word in _WORDS.findall(text)}
+    found = (
+        set(_PLAIN_WORDS.findall(text.lower()))
+        if text.isascii()
+        else {word.lower() for word in _WORDS.findall(text)}
+    )
     return {word.removesuffix("s") if len(word) > 3 else word for word in found - _EMPTY_WORDS}

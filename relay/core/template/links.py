@@ -87,12 +87,9 @@ def silence(view: View, ignores: Set[str] = frozenset()) -> str:
         and name not in ignores
         and (not others or all(labels.get(name) == value for labels in others))
     }
-    placing = {name for name in shared if tier(name)[0] in PLACING and not is_volatile(name)}
-    kept = {
-        name: value
-        for name, value in shared.items()
-        if name != "alertname" and (not placing or not is_volatile(name))
-    }
+    lasting = [name for name in shared if not is_volatile(name)]
+    placing = any(tier(name)[0] in PLACING for name in lasting)
+    kept = sorted(lasting if placing else shared)
     if not names[0] or (len(names) > 1 and len(names) > _MOST_NAMES):
         if not placing:
             return ""
@@ -101,7 +98,7 @@ def silence(view: View, ignores: Set[str] = frozenset()) -> str:
         matchers = [_matcher("alertname", names[0])]
     else:
         matchers = [_in_address(f"alertname=~{_quoted('|'.join(map(_literal, names)))}")]
-    matchers += [_matcher(name, value) for name, value in sorted(kept.items())]
+    matchers += [_matcher(name, shared[name]) for name in kept if name != "alertname"]
     written = f"{_OPENS}{_BETWEEN.join(matchers)}{_CLOSES}"
     return f"{view.external_url.rstrip('/')}/#/silences/new?filter={written}"
 
@@ -132,6 +129,8 @@ def prose(annotation: str) -> str:
     seen = annotation[:_LONGEST_SEEN]
     if "://" not in seen:
         return annotation.strip()
+    if _ADDRESS.fullmatch(seen):
+        return ""
     beside = _ADDRESS.sub(" ", seen)
     is_link = beside != seen and len(_WORD.findall(beside)) < _PROSE_WORDS
     return "" if is_link else annotation.strip()

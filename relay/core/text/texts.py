@@ -349,6 +349,13 @@ def duration(wanted: str, seconds: float) -> str:
     if seconds != seconds or seconds in (float("inf"), float("-inf")):
         return "?"
     whole = abs(int(seconds))
+    text = _spelled(wanted, whole)
+    return f"-{text}" if seconds < 0 and whole else text
+
+
+@lru_cache(maxsize=1024)
+def _spelled(wanted: str, whole: int) -> str:
+    """So many seconds in at most two units."""
     minutes, hours, days = whole // 60, whole // 3600, whole // 86400
     units = _UNITS[language(wanted)]
     if whole < 60:
@@ -362,8 +369,7 @@ def duration(wanted: str, seconds: float) -> str:
     shown = [
         f"{count}{NO_BREAK}{unit}" for at, (count, unit) in enumerate(parts) if count or not at
     ]
-    text = NO_BREAK.join(shown)
-    return f"-{text}" if seconds < 0 and whole else text
+    return NO_BREAK.join(shown)
 
 
 def ordinal(wanted: str, n: int) -> str:

@@ -241,7 +241,15 @@ def _automatic(text: str) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=2048)  # hosts, paths and numbers return
 def _in_word(word: str) -> tuple[tuple[int, int], ...]:
-    return tuple(_all(_AUTOMATIC, word))
+    """Where Telegram may detect something in it; what follows within a last such place adds
+    nothing.
+    """
+    places: list[tuple[int, int]] = []
+    for place in _all(_AUTOMATIC, word):
+        places.append(place)
+        if place[1] == len(word):
+            break
+    return tuple(places)
 
 
 def _all(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
