@@ -33,7 +33,7 @@ Kind = Literal[
 ]
 
 
-class Span(Struct, frozen=True):
+class Span(Struct, frozen=True, gc=False):  # it cannot be part of a cycle
     """A style over `text[start:end]`, in code points, `start < end`.
 
     The FORMAT of a time is Telegram's: `r` for relative, or letters out of t T (time, short or
@@ -46,7 +46,7 @@ class Span(Struct, frozen=True):
     value: str = ""
 
 
-class RichText(Struct, frozen=True):
+class RichText(Struct, frozen=True, gc=False):  # it cannot be part of a cycle
     """Text with styles. Spans are sorted by (start, -end) and nest: of two that overlap one
     contains the other.
     """

@@ -42,7 +42,7 @@ class User(Struct, frozen=True):
     first_name: str
 
 
-class Entity(Struct, frozen=True, omit_defaults=True):
+class Entity(Struct, frozen=True, gc=False, omit_defaults=True):
     """A style of a message; offset and length are UTF-16 code units.
     https://core.telegram.org/bots/api#messageentity
     """
