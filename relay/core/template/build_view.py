@@ -1,8 +1,9 @@
 """The view that a template gets of a card, computed at the time of sending."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import reduce
+from itertools import groupby
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -101,8 +102,16 @@ def one_line_each(alerts: tuple[AlertView, ...], ignores: Set[str]) -> tuple[Ale
         key = thing(alert.labels, ignores)
         lead = leads.get(key)
         leads[key] = _with_twin(lead, alert) if lead else alert
-    ordered = sorted(leads.values(), key=_order)
-    return (*ordered, *alerts[DETAILED:])
+    return (*_ordered(leads.values()), *alerts[DETAILED:])
+
+
+def _ordered(alerts: Iterable[AlertView]) -> Iterator[AlertView]:
+    """The alerts in the order of a card's entries (`card.urgency`), equal ones in natural order:
+    node-2 before node-10.
+    """
+    for _, alike in groupby(sorted(alerts, key=_urgency), key=_urgency):
+        several = [*alike]
+        yield from sorted(several, key=_natural) if len(several) > 1 else several
 
 
 def _with_twin(lead: AlertView, twin: AlertView) -> AlertView:
@@ -118,11 +127,14 @@ def _with_twin(lead: AlertView, twin: AlertView) -> AlertView:
     return lead
 
 
-def _order(alert: AlertView) -> tuple[int, int, float, tuple[tuple[int, str], ...]]:
-    """The order of a card's entries (`card.urgency`), then natural: node-2 before node-10."""
-    severity = alert.labels.get("severity", "")
-    telling = " ".join(value for name, value in sorted(alert.labels.items()) if name != "uid")
-    return (_STATES[alert.status], rank(severity), alert.starts_at, natural(telling))
+def _urgency(alert: AlertView) -> tuple[int, int, float]:
+    return (_STATES[alert.status], rank(alert.labels.get("severity", "")), alert.starts_at)
+
+
+def _natural(alert: AlertView) -> tuple[tuple[int, str], ...]:
+    return natural(
+        " ".join([value for name, value in sorted(alert.labels.items()) if name != "uid"])
+    )
 
 
 def _alert(entry: Entry, card: Card) -> AlertView:

@@ -133,6 +133,8 @@ def _size(form: Callable[[RichText], str], rich: RichText) -> int:
     """The written size; for a text that is far too large only its length, since writing it would be
     wasted.
     """
+    if not rich.text:
+        return 0
     return len(rich.text) if len(rich.text) > _HUGE else utf16_length(form(rich))
 
 
