@@ -137,15 +137,7 @@ class TemplateContext:
         }
         value = self.reader.say("value").text
         head = self._subject.values
-        self._wrongs = {
-            alert.fingerprint: telling.wrong(
-                alert.annotations,
-                alert.labels,
-                self._differences[alert.fingerprint].who or head,
-                value,
-            )
-            for alert in self._visible
-        }
+        self._wrongs = self._wrong_with_each(value, head)
         self._wrong = self._common_wrong(value, head)
         self._figures_alone()
         if len(self._wrong.text) > _LONG_TEXT and not self._wrong.more:  # it is folded
@@ -154,6 +146,30 @@ class TemplateContext:
         if any(prose_links):
             more = "\n".join(filter(None, (self._wrong.more, *prose_links)))
             self._wrong = telling.Details(self._wrong.text, more, self._wrong.figure)
+
+    def _wrong_with_each(self, value: str, head: tuple[str, ...]) -> dict[str, telling.Details]:
+        """What is wrong with each shown alert. What a second text adds is only told where all
+        alerts say the same.
+        """
+        brief = len(self._visible) > 1
+        found = self._each_wrong(value, head, brief=brief)
+        if brief and len({each.text for each in found.values()}) == 1:
+            return self._each_wrong(value, head, brief=False)
+        return found
+
+    def _each_wrong(
+        self, value: str, head: tuple[str, ...], *, brief: bool
+    ) -> dict[str, telling.Details]:
+        return {
+            alert.fingerprint: telling.wrong(
+                alert.annotations,
+                alert.labels,
+                self._differences[alert.fingerprint].who or head,
+                value,
+                brief=brief,
+            )
+            for alert in self._visible
+        }
 
     def _prose(self, title: str, names: Iterable[str]) -> str:
         """A runbook or dashboard that is text and not an address, under its title."""

@@ -84,15 +84,17 @@ def wrong(
     labels: Mapping[str, str],
     told: Sequence[str] = (),
     value: str = "value",
+    *,
+    brief: bool = False,
 ) -> Details:
     """Of summary and description the one that says more: it has a figure, or names a value of
-    `told`. The other one is left out if it adds no word to that one and the alert's name. `value`
-    is the word before Prometheus' `VALUE`.
+    `told`. The other one is left out if it adds no word to that one and the alert's name, or in
+    `brief`. `value` is the word before Prometheus' `VALUE`.
     """
     alert = (tuple(annotations.items()), tuple(labels.items()))
-    size = sum(len(name) + len(text) for pairs in alert for name, text in pairs)
+    size = sum([len(name) + len(text) for pairs in alert for name, text in pairs])
     few = size + sum(map(len, told)) <= _ALL_REMEMBERED
-    return (_wrong if few else _wrong.__wrapped__)(*alert, tuple(told), value)
+    return (_wrong if few else _wrong.__wrapped__)(*alert, tuple(told), value, brief)
 
 
 @lru_cache(maxsize=512)  # a card is told several times
@@ -101,6 +103,7 @@ def _wrong(
     labelled: tuple[tuple[str, str], ...],
     told: tuple[str, ...],
     value: str,
+    brief: bool,  # noqa: FBT001 - of a function that remembers
 ) -> Details:
     annotations, labels = dict(annotated), dict(labelled)
     first = _cleaned(annotations.get("summary", ""), labels, value)
@@ -117,11 +120,14 @@ def _wrong(
     better, other = (second, first) if says_more else (first, second)
     if not better:
         better, other = other, ""
-    adds = bool(other) and _adds(other, (better, _spaced(labels.get("alertname", "")), *told))
     full_stop = better.endswith(".") and not better.endswith("..")
     text = better[:-1] if full_stop else better
-    more = "\n".join(filter(None, (other if adds else "", others)))
-    return Details(text, more, figure(annotations, labels, value))
+    found = figure(annotations, labels, value)
+    if brief:
+        return Details(text, "", found)
+    known = (better, _spaced(labels.get("alertname", "")), *told)
+    more = other if other and _adds(other, known) else ""
+    return Details(text, "\n".join(filter(None, (more, others))), found)
 
 
 def _adds(other: str, told: Sequence[str]) -> bool:
