@@ -65,7 +65,7 @@ _LEAKS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 # Each secret that is masked contains one of these; most values do not.
-_MAY_LEAK = re.compile(r"\d{6}|/bot\d|/webhooks/|://")
+_MAY_LEAK = re.compile(r"[\d/:](?:(?<=\d)\d{5}|(?<=/)(?:bot\d|webhooks/)|(?<=:)//)")
 
 
 def setup(level: Level, form: Form, stream: TextIO | None = None) -> None:
@@ -212,14 +212,12 @@ def _told_of_machine(event: StorageDamaged | StorageLost | ClockChanged) -> tupl
 
 def _fields(event: Event, *hidden: str) -> Pairs:
     """The event's fields, without hidden and empty ones."""
-    fields = [(name, getattr(event, name)) for name in _names(type(event), hidden)]
-    return tuple(
-        [
-            (name, value if isinstance(value, int | float) else str(value))
-            for name, value in fields
-            if value != ""
-        ]
-    )
+    pairs: list[tuple[str, Value]] = []
+    for name in _names(type(event), hidden):
+        value = getattr(event, name)
+        if value != "":
+            pairs.append((name, value if isinstance(value, (str, int, float)) else str(value)))
+    return tuple(pairs)
 
 
 @lru_cache(maxsize=256)
@@ -287,7 +285,12 @@ class _Line(logging.Formatter):
             head = {"time": at, "level": level}
             return json.dumps(head | {key: _rounded(value) for key, value in pairs})
         (_, message), *values = pairs
-        told = "".join([f" {key}={_quoted(_plain(value))}" for key, value in values])
+        told = "".join(
+            [
+                f" {key}={value}" if isinstance(value, int) else f" {key}={_quoted(_plain(value))}"
+                for key, value in values
+            ]
+        )
         return f"time={at} level={level} msg={_quoted(_plain(message), always=True)}{told}"
 
     def _may_leak(self, text: str) -> bool:
