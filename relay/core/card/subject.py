@@ -115,7 +115,7 @@ def _shared(
         if value and (not others or all(alert.labels.get(name) == value for alert in others))
     }
     # A label that is the exporter's on one alert is so on all of them: a card has one kind of head.
-    aside = frozenset[str]().union(*(scraped(alert.labels) for alert in alerts))
+    aside = frozenset[str]().union(*[scraped(alert.labels) for alert in alerts])
     by = set(group) if len(group) <= _MOST_GROUPED else set()
     made = _made(first, common - aside, set(ignores), by)
     if not made.values and len(alerts) == 1:
@@ -201,6 +201,8 @@ def one_line(value: str) -> str:
 
 def short(value: str, limit: int = _LONGEST) -> str:
     """The value on one line; a long one without its middle."""
+    if len(value) <= limit and value.isprintable():
+        return value
     line = one_line(value[: 4 * limit] + value[-limit:] if len(value) > 5 * limit else value)
     if len(line) <= limit:
         return line
@@ -229,11 +231,12 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
     """The labels of those names, each in the place where it tells most."""
     alert = labels.get("alertname", "")
     ranked = sorted(
-        (_rank(alert, name, labels[name]), name)
-        for name in names
-        if labels.get(name) and name not in NEVER and name not in ignores
+        [
+            (_rank(alert, name, labels[name]), name)
+            for name in names
+            if labels.get(name) and name not in NEVER and name not in ignores
+        ]
     )
-    left = [name for _, name in ranked]
     by_tier: dict[int, list[str]] = {}
     for (kind, _), name in ranked:
         by_tier.setdefault(kind, []).append(name)
@@ -241,8 +244,10 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
     places = [*by_tier.get(PLACE, ())]
     if not chosen and not places:
         chosen = [name for name in by_tier.get(MANNER, ()) if name not in MEASURING][:1]
-    promoted = [name for name in left if name in group and name not in (*chosen, *places, "job")]
-    told_where = [name for name in (*places, *promoted) if name not in chosen][:_MOST_WHERE]
+    if group:
+        aside = {*chosen, *places, "job"}
+        places += [name for _, name in ranked if name in group and name not in aside]
+    told_where = [name for name in places if name not in chosen][:_MOST_WHERE]
     told: list[str] = []
     at: list[str] = []
     rest: list[str] = []
@@ -266,8 +271,9 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
             continue
         # Of one label only: between two values nobody would see which one changed.
         twin = machine if name in _ALIASES else last if kind == SERVICE else ""
-        if not twin or shown_value(labels, name) != shown_value(labels, twin):
-            rest.append(f"{one_line(name)}={short(shown_value(labels, name))}")
+        value = shown_value(labels, name)
+        if not twin or value != shown_value(labels, twin):
+            rest.append(f"{one_line(name)}={short(value)}")
     return _Made(tuple(told), tuple(at), tuple(rest))
 
 
