@@ -5,6 +5,7 @@ unit. UTF-16 code units are never fewer than characters.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -30,6 +31,12 @@ _HUGE = 3 * _DESCRIPTION
 
 def excess(message: Message) -> int:
     """By how many UTF-16 code units the written parts exceed their limits, or their sum its own."""
+    large = message.file or message.fields or len(message.body.text) > _HUGE
+    return _excess.__wrapped__(message) if large else _excess(message)
+
+
+@lru_cache(maxsize=64)  # a message is measured, then sent
+def _excess(message: Message) -> int:
     message = arranged(message)
     body = _units(message.body)
     parts = (

@@ -43,6 +43,8 @@ def write_line(rich: RichText) -> str:
     """The text as one line without quotes, headings, code blocks and links: for titles and the
     names of fields.
     """
+    if not rich.text:
+        return ""
     flat = RichText(
         _SURROGATES.sub("\ufffd", rich.text).replace("\n", " "), without(rich, {"link"}).spans
     )

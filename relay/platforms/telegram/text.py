@@ -84,15 +84,18 @@ _OUTSIDE = r"\x7f-\xbf\s\u2000-\u200b\u200e-\u200f\u2016-\u206f"
 # with digits, `-`, `_` and `~`
 _LABEL = rf"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7d{_OUTSIDE}]"
 _LETTER = rf"[^\x00-\x40\x5b-\x60\x7b-\x7e{_OUTSIDE}]"
-_START = rf"(?:(?<![\w.+:~-])[\w.+:~-]{{1,64}}@)?(?<!{_LABEL})(?<!\.)"
+_HOST_STARTS = rf"(?<!{_LABEL})(?<!\.)"
+_START = rf"(?:(?<![\w.+:~-])[\w.+:~-]{{1,64}}@)?{_HOST_STARTS}"
+_IP = rf"(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!{_LABEL})"
+_DOMAIN = rf"(?:{_LABEL}++\.)+(?:xn--[A-Za-z0-9]+|{_LETTER}{{2,}}(?!{_LABEL}))"
 _TAIL = r"(?::\d+)?(?:[/?#][^\s<>\"«»]{0,2048}[^\s<>\"«».:;,()\]}'?!`])?"
 _AUTOMATIC = re.compile(
     "|".join(
         (
             # addresses
             r"(?<![A-Za-z0-9+-])[A-Za-z0-9+-]+://[^\s<>\"«»]{0,2048}[^\s<>\"«».:;,()\]}'?!`]",
-            rf"{_START}(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!{_LABEL}){_TAIL}",
-            rf"{_START}(?:{_LABEL}++\.)+(?:xn--[A-Za-z0-9]+|{_LETTER}{{2,}}(?!{_LABEL})){_TAIL}",
+            rf"{_START}{_IP}{_TAIL}",
+            rf"{_START}{_DOMAIN}{_TAIL}",
             r"(?<![A-Za-z0-9_])@[A-Za-z0-9_]{3,}",  # mentions
             r"(?<![A-Za-z0-9_/<>])/[A-Za-z0-9_]++(?![/<>])",  # commands
             r"(?<![A-Za-z0-9_])#(?!\d+(?:[\s.,;:!?)]|$))[^\s#\u2060]\S{0,256}",  # hashtags
@@ -100,6 +103,9 @@ _AUTOMATIC = re.compile(
         )
     )
 )
+# The same for a word without any of `_SIGNS`, which is faster.
+_DOTTED = re.compile(rf"{_HOST_STARTS}{_IP}{_TAIL}|{_HOST_STARTS}{_DOMAIN}{_TAIL}")
+_SIGNS = frozenset("@/#$")
 _WORDS = re.compile(r"(?<!\S)[^\s.@/#$]*+[.@/#$](?=\S)\S*")  # no other word can hold one of these
 _BANK_CARDS = re.compile(r"\d(?<!\d\d)(?=[\d -]{12})(?:[ -]{0,8}\d){12,18}")
 _WIDE = re.compile("[\U00010000-\U0010ffff]")  # two UTF-16 code units
@@ -245,7 +251,7 @@ def _in_word(word: str) -> tuple[tuple[int, int], ...]:
     nothing.
     """
     places: list[tuple[int, int]] = []
-    for place in _all(_AUTOMATIC, word):
+    for place in _all(_DOTTED if _SIGNS.isdisjoint(word) else _AUTOMATIC, word):
         places.append(place)
         if place[1] == len(word):
             break
