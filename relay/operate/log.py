@@ -285,13 +285,8 @@ class _Line(logging.Formatter):
             head = {"time": at, "level": level}
             return json.dumps(head | {key: _rounded(value) for key, value in pairs})
         (_, message), *values = pairs
-        told = "".join(
-            [
-                f" {key}={value}" if isinstance(value, int) else f" {key}={_quoted(_plain(value))}"
-                for key, value in values
-            ]
-        )
-        return f"time={at} level={level} msg={_quoted(_plain(message), always=True)}{told}"
+        told = "".join([f" {key}={_written(value)}" for key, value in values])
+        return f"time={at} level={level} msg={_quoted(str(message), always=True)}{told}"
 
     def _may_leak(self, text: str) -> bool:
         return _MAY_LEAK.search(text) is not None or any(map(text.__contains__, self._secrets))
@@ -326,8 +321,10 @@ def _rounded(value: Value) -> Value:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _plain(value: Value) -> str:
+def _written(value: Value) -> str:
     """A value in logfmt."""
+    if isinstance(value, str):
+        return _quoted(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

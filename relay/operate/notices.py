@@ -10,7 +10,7 @@ from relay.active_config import CurrentConfig
 from relay.core.active_config import Refusing
 from relay.core.alert import Notification
 from relay.core.card.card import Card
-from relay.core.event import Accepted, Answered, ChatChanged, Event
+from relay.core.event import Accepted, Answered, Called, ChatChanged, Event, Settled
 from relay.core.notice import (
     CHAT_DOWN,
     HOURLY,
@@ -55,8 +55,9 @@ class Notices:
 
     def on_event(self, event: Event) -> None:
         """Takes an event. Never waits, and drops the notice if too many wait already."""
-        if isinstance(event, Accepted) or (isinstance(event, Answered) and event.code == 200):
-            return  # the most frequent events
+        match event:  # the most frequent events
+            case Accepted() | Called() | Answered(code=200) | Settled(settlement="delivered"):
+                return
         notice = notice_of(event)
         if (notice is not None or isinstance(event, ChatChanged)) and not self._waiting.full():
             self._waiting.put_nowait(notice)
