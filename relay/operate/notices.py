@@ -55,10 +55,11 @@ class Notices:
 
     def on_event(self, event: Event) -> None:
         """Takes an event. Never waits, and drops the notice if too many wait already."""
-        match event:  # the most frequent events
+        match event:
             case Accepted() | Called() | Answered(code=200) | Settled(settlement="delivered"):
-                return
-        notice = notice_of(event)
+                return  # the most frequent events
+            case _:
+                notice = notice_of(event)
         if (notice is not None or isinstance(event, ChatChanged)) and not self._waiting.full():
             self._waiting.put_nowait(notice)
 
