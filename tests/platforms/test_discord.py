@@ -83,7 +83,7 @@ def refused(
         (400, 240000, POST, Rejected),
         (400, 40005, POST, Rejected),
         (413, 50045, POST, Rejected),
-        (400, 1, POST, Rejected),
+        (400, 10001, POST, Rejected),
         (400, 220001, POST, ChatDown),
         (400, 220002, POST, ChatDown),
         (400, 220003, POST, ChatDown),
@@ -201,7 +201,7 @@ WEBHOOK, CHANNEL, SEEN, ADDRESS = (
         ({"message": "m", "retry_after": 2, "code": 20016}, {}, (WEBHOOK, CHANNEL, SEEN)),
         ({"message": "m", "retry_after": 2, "global": True}, {}, (ADDRESS,)),
         ({"message": "m", "retry_after": 2}, {"x-ratelimit-scope": "global"}, (ADDRESS,)),
-        ("error 1015", {}, (ADDRESS,)),
+        ("error 1015", {}, (WEBHOOK,)),
     ],
 )
 def test_a_limit_names_what_must_rest(
@@ -210,6 +210,7 @@ def test_a_limit_names_what_must_rest(
     limited = discord.outcome(LANE, EDIT, Response(429, headers, json.dumps(raw).encode()))
     assert isinstance(limited, RateLimited)
     assert limited.budgets == keys
+    assert limited.whole == (ADDRESS if raw == "error 1015" else "")
 
 
 def test_a_lane_takes_from_its_webhook_its_channel_and_our_address() -> None:
