@@ -45,4 +45,4 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["/opt/alert-rela
     "import os, ssl, urllib.request as r; r.urlopen(os.environ['HEALTH_URL'], timeout=4, context=ssl._create_unverified_context())"]
 ENTRYPOINT ["/opt/alert-relay/bin/alert-relay"]
 CMD ["serve", "--config.file=/etc/alert-relay/relay.yml", "--web.config.file=/etc/alert-relay/web.yml", \
-     "--storage.path=/data", "--web.listen-address=:9087"]
+     "--web.listen-address=:9087"]

@@ -92,7 +92,6 @@ def storage_option(parser: argparse.ArgumentParser) -> None:
         "--storage.path",
         dest="storage",
         type=Path,
-        default=_storage(),
         metavar="DIR",
         help=f"storage directory (default: ${STORAGE_VARIABLE}, else data/; in a storage directory "
         "that one)",
@@ -126,17 +125,26 @@ def storage_of(options: argparse.Namespace) -> Storage:
         url = storage_url(options)
     except ValueError as error:
         raise CannotStart(str(error)) from error
-    folder: Path = options.storage
-    return Address(Secret(url)) if url else folder
+    return Address(Secret(url)) if url else storage_folder(options)
+
+
+def storage_folder(options: argparse.Namespace) -> Path:
+    """The folder of `--storage.path`, or its default."""
+    named: Path | None = options.storage
+    return named or _storage()
 
 
 def storage_url(options: argparse.Namespace) -> str:
     """The address of the PostgreSQL in the file of `--storage.url-file` or in the environment;
-    empty: the storage is a folder. Raises ValueError for a file that cannot be read or is
-    empty.
+    empty: the storage is a folder. Warns if a folder is named as well, which is not used then.
+    Raises ValueError for a file that cannot be read or is empty.
     """
+    told = os.environ.get(URL_VARIABLE, "").strip()
+    if options.storage is not None and (options.url_file or told):
+        other = f"--storage.url-file={options.url_file}" if options.url_file else f"${URL_VARIABLE}"
+        complain(f"--storage.path={options.storage} is not used: {other} names the storage")
     if options.url_file is None:
-        return os.environ.get(URL_VARIABLE, "").strip()
+        return told
     try:
         url = str(options.url_file.read_text(encoding="utf-8")).strip()
     except (OSError, UnicodeDecodeError) as error:

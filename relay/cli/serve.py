@@ -17,7 +17,15 @@ from urllib.parse import urlsplit
 
 from relay import __version__
 from relay.app import App, Options
-from relay.cli.base import CANNOT, GOOD, complain, config_option, storage_option, storage_url
+from relay.cli.base import (
+    CANNOT,
+    GOOD,
+    complain,
+    config_option,
+    storage_folder,
+    storage_option,
+    storage_url,
+)
 from relay.cli.environment import ignored_proxy
 from relay.core.duration import parse_duration
 from relay.inbound.server import MEBIBYTE, RequestLimits
@@ -173,7 +181,7 @@ def run(options: argparse.Namespace) -> int:
         return CANNOT
     chosen = Options(
         config_file=options.config_file,
-        storage_path=options.storage,
+        storage_path=storage_folder(options),
         storage_url=options.url_file or url,
         lease=options.lease,
         spool=options.spool,

@@ -9,9 +9,10 @@ from relay.cli.asking import answered
 from relay.cli.base import GOOD, output_option, say, say_json, storage_option
 from relay.cli.paths import spell
 from relay.cli.printing import age, safe, table, time_of
-from relay.store.history import AskStatus, ChatStatus, Durability, Status
+from relay.store.history import AskStatus, ChatStatus, Durability, Status, StorageStatus
 
 _CHATS = ("CHAT", "STATE", "PENDING", "OLDEST", "LAST MESSAGE", "NEXT CALL", "WAITS FOR")
+_SILENT = 30.0  # seconds: one that runs says so several times within them
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,7 @@ def _lines(status: Status, now: float) -> list[str]:
     else:
         config = storage.config
         last = f"{config.sha256[:12]}, since {time_of(config.since)}" if config else "not known"
-        head = {"Relay": "none runs on this storage", "Configuration": f"last {last}"}
+        head = {"Relay": _replicas(storage), "Configuration": f"last {last}"}
     heard = [f"{each.source or '(default)'} {age(now - each.at)} ago" for each in storage.sources]
     beats = [f"{name} {age(now - at)} ago" for name, at in storage.heartbeats]
     cards = [f"{count} {severity}" for severity, count in storage.open_cards]
@@ -57,6 +58,20 @@ def _lines(status: Status, now: float) -> list[str]:
     if not storage.chats:
         return [*lines, "Chats          none got a message yet"]
     return [*lines, "", table(_CHATS, [_chat(chat, now) for chat in storage.chats])]
+
+
+def _replicas(storage: StorageStatus) -> str:
+    """The replicas, each with how long ago it was heard of if that is long."""
+    running = sum(each.silent_for < _SILENT for each in storage.replicas)
+    if not running:
+        return "none runs on this storage"
+    told = [
+        f"{each.name} {each.version}"
+        + (" (leads)" if each.leads else "")
+        + (f" (not heard of for {age(each.silent_for)})" if each.silent_for >= _SILENT else "")
+        for each in storage.replicas
+    ]
+    return f"{running} {'replica' if running == 1 else 'replicas'}: {', '.join(told)}"
 
 
 def _commits(told: Durability) -> str:

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
-from relay.store.data_dir import CannotStart, DataDir
+from relay.store.data_dir import DATABASE, CannotStart, DataDir
 from relay.store.protocol import NewerSchema, StoreError
 
 _SCHEMES = ("postgresql://", "postgres://")
@@ -32,13 +32,20 @@ def run(options: argparse.Namespace) -> int:
     """Copies. Status 2 if it cannot begin, 1 if the copy is not the same."""
     try:
         source, target = _address(options.from_), _address(options.to_)
-    except OSError as error:
-        complain(f"alert-relay storage copy: {error.filename}: {error.strerror}")
+    except ValueError as error:
+        complain(f"alert-relay storage copy: {error}")
         return CANNOT
     if bool(source) == bool(target):
-        complain("alert-relay storage copy: name a directory, and a file with an address")
+        kind = "addresses" if source else "directories"
+        complain(
+            f"alert-relay storage copy: FROM and TO are both {kind}: name a directory, and a file"
+            " with an address"
+        )
         return CANNOT
     folder = Path(options.to_ if source else options.from_)
+    if not source and not (folder / DATABASE).exists():
+        complain(f"alert-relay storage copy: {folder / DATABASE} does not exist")
+        return CANNOT
     try:
         copying = import_module("relay.store.postgres.copying")
         data_dir = DataDir(folder, flag="storage copy")
@@ -49,9 +56,6 @@ def run(options: argparse.Namespace) -> int:
         complain(str(error))
         return CANNOT
     try:
-        if not source and not data_dir.database.exists():
-            complain(f"alert-relay storage copy: {data_dir.database} does not exist")
-            return CANNOT
         copied = (
             copying.to_sqlite(source, data_dir.database)
             if source
@@ -59,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         )
     except (StoreError, NewerSchema, ValueError, sqlite3.Error) as error:
         complain(f"alert-relay storage copy: {error}")
-        return FAULTY
+        return FAULTY if isinstance(error, copying.BalanceError) else CANNOT
     finally:
         data_dir.release()
     rows, pending = copied.rows, sum(row.pending for row in copied.books)
@@ -71,8 +75,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _address(named: str) -> str:
-    """The address of a PostgreSQL; empty: it is a directory."""
+    """The address of a PostgreSQL; empty: it is a directory. Raises ValueError for a file without
+    one.
+    """
     if named.startswith(_SCHEMES):
         return named
     path = Path(named)
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    if not path.is_file():
+        return ""
+    try:
+        address = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: no text, so no address of a PostgreSQL") from None
+    if not address:
+        raise ValueError(f"{path}: the file is empty")
+    return address

@@ -38,7 +38,7 @@ LARGE = 128 * 1024  # bytes of a body above which it is parsed in a thread
 _PARTS_AT_ONCE = 16
 _BUSIEST = 5000  # waiting transactions above which a sender is asked to try again later
 _RETRY_AFTER = 5
-_FAILS_FOR = 10.0  # seconds for which a storage that failed is expected to fail again
+FAILS_FOR = 10.0  # seconds for which a storage that failed is expected to fail again
 _MOST_WARNED = 20
 _LEFT_OUT = "links are left out: the address works only inside"
 COMMITTED = Committed()
@@ -197,7 +197,7 @@ class Intake:
             return "the storage is gone: restart the relay"
         if self.is_overloaded:
             return "overloaded"
-        return "storage failed" if self._clock() < self._failed_at + _FAILS_FOR else ""
+        return "storage failed" if self._clock() < self._failed_at + FAILS_FOR else ""
 
     async def _accept_in_parts(self, source: str, body: bytes, at: float) -> None:
         """Accepts the body in a thread, part by part. Nothing is folded before the last part is

@@ -9,13 +9,14 @@ from relay.core.event import Event, Noted
 from relay.core.intake_result import IntakeResult, InvalidPayload, RetryLater
 from relay.core.webhook.payload import parse
 from relay.core.webhook.shape import PayloadError
-from relay.inbound.intake import COMMITTED, LARGE, Intake, Seen
+from relay.inbound.intake import COMMITTED, FAILS_FOR, LARGE, Intake, Seen
 from relay.store.protocol import Store, StoreError
-from relay.store.spool import Spool, Spooled
+from relay.store.spool import Spool, Spooled, SpoolError, Unreadable
 from relay.supervised import Loop
 
 PATIENCE = 3.0  # seconds for the storage to answer; that leaves time for the disk
 _AGAIN_AFTER = 0.5  # seconds between two attempts to accept what waits
+_READ_AGAIN_AFTER = 5.0  # seconds between two attempts to read it
 _RETRY_AFTER = 5
 
 
@@ -39,7 +40,7 @@ class SpoolIntake:
         self._clock = clock
         self._emit = emit
         self._patience = patience
-        self._fails = False
+        self._failed_at = -FAILS_FOR
         self._waits = asyncio.Event()
         self._kept = 0  # bodies since the spool was empty
         self._taking_up = Loop("taking up the spool failed", self._take_up, emit)
@@ -47,7 +48,7 @@ class SpoolIntake:
     @property
     def why_not(self) -> str:
         """Why a payload would be refused now, as far as is known; empty if it would not."""
-        if self._fails:
+        if self._clock() < self._failed_at + FAILS_FOR:
             return "the spool failed"
         return "overloaded" if self._intake.is_overloaded else ""
 
@@ -70,7 +71,7 @@ class SpoolIntake:
 
     async def _accept(self, source: str, body: bytes) -> IntakeResult:
         at = self._clock()
-        if self._spool.count:
+        if self._spool.count and self._spool.is_readable:
             refused = await _refusal(source, body)
             return refused or await self._keep(Spooled(source, at, body))
         accepting = self._intake.accept(source, body)
@@ -87,22 +88,28 @@ class SpoolIntake:
     async def _keep(self, spooled: Spooled) -> IntakeResult:
         try:
             await self._spool.keep(spooled)
-        except StoreError as error:
-            self._fails = True
-            self._emit(Noted("error", "storage failed", (("at", "spool"), ("err", str(error)))))
+        except SpoolError as error:
+            self._failed_at = self._clock()
+            self._failed(error)
             return RetryLater("the spool failed", _RETRY_AFTER)
-        self._fails = False
+        self._failed_at = -FAILS_FOR
         self._kept += 1
         if not self._waits.is_set():
             self._waits.set()
             self._emit(Noted("warning", "the storage is away, payloads wait in the spool"))
         return COMMITTED
 
+    def _failed(self, error: SpoolError) -> None:
+        self._emit(Noted("error", "storage failed", (("at", "spool"), ("err", str(error)))))
+
     async def _take_up(self) -> None:
         while True:
             await self._waits.wait()
             try:
                 await self._take_up_all()
+            except SpoolError as error:  # what comes goes to the storage meanwhile
+                self._failed(error)
+                await asyncio.sleep(_READ_AGAIN_AFTER)
             except StoreError:
                 await asyncio.sleep(_AGAIN_AFTER)
 
@@ -110,6 +117,9 @@ class SpoolIntake:
         seen: Seen | None = None
         taken = 0
         while spooled := await self._spool.first():
+            if isinstance(spooled, Unreadable):
+                await self._put_aside(spooled.number, spooled.why)
+                continue
             seen = await self._take_up_one(spooled, seen or Seen(spooled.at))
             taken += 1
         if not self._spool.count:
@@ -122,12 +132,15 @@ class SpoolIntake:
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - one body must not hold up those behind it
-            await self._spool.put_aside(spooled)
-            values = (("number", spooled.number), ("err", repr(error)))
-            self._emit(Noted("error", "a payload stays in the spool", values))
+            await self._put_aside(spooled.number, repr(error))
         else:
-            await self._spool.remove(spooled)
+            await self._spool.remove(spooled.number)
         return seen
+
+    async def _put_aside(self, number: int, why: str) -> None:
+        await self._spool.put_aside(number)
+        values = (("number", number), ("err", why))
+        self._emit(Noted("error", "a payload stays in the spool", values))
 
 
 async def _refusal(source: str, body: bytes) -> InvalidPayload | None:

@@ -51,7 +51,7 @@ _PLAIN: dict[OutcomeKind, Callable[[str], Outcome]] = {
 }
 LONGEST_WAIT = 86400.0
 # Of a gateway that answers in the platform's place, perhaps for one message alone.
-LONGEST_WAIT_OF_ANOTHER = 60.0
+LONGEST_WAIT_OF_ANOTHER = 3600.0
 _SHORTEST_WAIT = 1.0
 _USUAL_WAIT = 5.0
 _LONGEST_WHY = 300
@@ -235,7 +235,7 @@ def wait_of(asked: object, response: Response, *, own: bool) -> float:
     date) asks, else 5 s.
 
     At least 1 s and at most a day, whatever is asked: calls before the end would make it longer.
-    At most a minute if the answer is not the API's `own`.
+    At most an hour if the answer is not the API's `own`.
     """
     longest = LONGEST_WAIT if own else LONGEST_WAIT_OF_ANOTHER
     for seconds in (seconds_of(asked), _header_seconds(response)):

@@ -8,7 +8,7 @@ _RECENT = 0.05  # seconds over which payloads are counted
 _MANY = 8  # payloads within that time that are a flow
 _PAUSE = 4  # pause after a job, in times its length: other jobs get a fifth of the time
 _LONGEST_PAUSE = 0.1  # seconds
-_PATIENCE = 3.0  # seconds after which jobs no longer yield to a flow without an end
+_PATIENCE = 2.0  # seconds after which jobs no longer yield to a flow without an end
 _REST = 0.5  # seconds without a flow after which a new one can begin
 
 

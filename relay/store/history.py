@@ -140,8 +140,21 @@ class Durability(Struct, frozen=True):
     lag: int | None = None
 
 
+class SeenReplica(Struct, frozen=True):
+    """A process on a PostgreSQL: its host, its version, the seconds since it was last heard of, and
+    whether it works for all.
+    """
+
+    name: str
+    version: str
+    silent_for: float
+    leads: bool
+
+
 class StorageStatus(Struct, frozen=True, tag="storage_status"):
-    """The storage in numbers: `open_cards` by severity of the worst alert that fires on them."""
+    """The storage in numbers: `open_cards` by severity of the worst alert that fires on them.
+    `replicas` are those that did not say that they end, empty where there is no PostgreSQL.
+    """
 
     config: ConfigTrace | None
     sources: tuple[SourceStatus, ...]
@@ -149,6 +162,7 @@ class StorageStatus(Struct, frozen=True, tag="storage_status"):
     chats: tuple[ChatStatus, ...]
     open_cards: tuple[tuple[str, int], ...]
     durability: Durability = Durability()
+    replicas: tuple[SeenReplica, ...] = ()
 
 
 class RelayStatus(Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,7 @@ from msgspec import Struct
 from relay.own_thread import OwnThread
 from relay.store.data_dir import CannotStart, DataDir
 from relay.store.protocol import NewerSchema, StoreError
-from relay.store.sqlite.connection import Connection, connect
+from relay.store.sqlite.connection import Connection, connect, trouble
 from relay.store.sqlite.open_file import open_checked
 
 T = TypeVar("T")
@@ -28,6 +29,17 @@ _STEPS = (
 )
 
 
+class SpoolError(StoreError):
+    """The local disk fails, not the shared storage."""
+
+
+class Unreadable(Struct, frozen=True):
+    """A body that cannot be read from the file, and why."""
+
+    number: int
+    why: str
+
+
 class Spooled(Struct, frozen=True):
     """A body, its source, and when it was accepted, Unix seconds. `number` is its position in the
     spool.
@@ -41,7 +53,10 @@ class Spooled(Struct, frozen=True):
 
 class Spool:
     """A folder with bodies that wait for the storage, owned by one process until `close`. Methods
-    return when their effect is on the disk, and raise StoreError. Needs a running loop.
+    return when their effect is on the disk, and raise SpoolError. Needs a running loop.
+
+    What was taken from it does not come again, also while the file cannot be changed, as on a full
+    disk: then only the next process finds it there once more.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,17 +65,27 @@ class Spool:
         self._thread = OwnThread("spool")
         self._arrived: list[tuple[Spooled, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._passed = 0  # the last body that was taken; this and the next are the thread's
+        self._taken: list[int] = []  # bodies that are yet to be removed from the file
         path = self._dir.database
         try:
-            self._db: Connection = open_checked(connect, str(path), "FULL", _LOG_PAGES, _STEPS)
+            self._db = self._open()
             rows = self._db.execute("SELECT count(*) FROM spool WHERE aside = 0").fetchone()
         except (sqlite3.Error, NewerSchema, OSError) as error:
             self._dir.release()
             raise CannotStart(f"{path}: {error}; move the file away to begin anew") from error
         self.count = int(rows[0])  # waiting bodies, with those being written
+        self.is_readable = True  # as far as is known
+
+    def _open(self) -> Connection:
+        return open_checked(connect, str(self._dir.database), "FULL", _LOG_PAGES, _STEPS)
 
     async def keep(self, spooled: Spooled) -> None:
-        """Appends a body. Bodies that arrive together are synced together."""
+        """Appends a body. Bodies that arrive together are synced together. None is kept in a file
+        that cannot be read.
+        """
+        if not self.is_readable:
+            raise SpoolError("the spool cannot be read")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._arrived.append((spooled, done))
         self.count += 1
@@ -68,20 +93,27 @@ class Spool:
             self._writing = asyncio.create_task(self._write())
         await asyncio.shield(done)
 
-    async def first(self) -> Spooled | None:
+    async def first(self) -> Spooled | Unreadable | None:
         """The body that has waited longest."""
-        return await self._run(self._first)
+        try:
+            found = await self._run(self._first)
+        except SpoolError:
+            self.is_readable = False
+            raise
+        self.is_readable = True
+        return found
 
-    async def remove(self, spooled: Spooled) -> None:
+    async def remove(self, number: int) -> None:
         """Removes a body that is in the storage."""
-        await self._run(partial(self._change, "DELETE FROM spool WHERE id = ?", spooled.number))
         self.count -= 1
+        with suppress(SpoolError):
+            await self._run(partial(self._remove, number))
 
-    async def put_aside(self, spooled: Spooled) -> None:
+    async def put_aside(self, number: int) -> None:
         """Keeps the body in the file for a person to look at; it does not wait any more."""
-        sql = "UPDATE spool SET aside = 1 WHERE id = ?"
-        await self._run(partial(self._change, sql, spooled.number))
         self.count -= 1
+        with suppress(SpoolError):
+            await self._run(partial(self._put_aside, number))
 
     async def close(self) -> None:
         """Closes the folder after everything that arrived is written."""
@@ -99,7 +131,7 @@ class Spool:
             except StoreError as error:
                 self.count -= len(arrived)
                 for _, done in arrived:
-                    done.set_exception(StoreError(str(error)))
+                    done.set_exception(SpoolError(str(error)))
             else:
                 for _, done in arrived:
                     done.set_result(None)
@@ -108,28 +140,65 @@ class Spool:
         try:
             return await self._thread.run(job, None)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the spool: {error}") from error
+            raise SpoolError(f"the spool: {error}") from error
 
     def _insert(self, bodies: list[Spooled]) -> None:
         if not self._dir.is_there():
-            raise StoreError("the spool is gone: restart the relay")
+            raise SpoolError("the spool is gone: restart the relay")
+        self._change(
+            "INSERT INTO spool (source, at, body) VALUES (?, ?, ?)",
+            [(each.source, each.at, each.body) for each in bodies],
+        )
+
+    def _change(self, sql: str, rows: Sequence[tuple[str, float, bytes] | tuple[int]]) -> None:
         self._db.execute("BEGIN")
         try:
-            self._db.executemany(
-                "INSERT INTO spool (source, at, body) VALUES (?, ?, ?)",
-                [(each.source, each.at, each.body) for each in bodies],
-            )
+            self._db.executemany(sql, rows)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _first(self) -> Spooled | None:
-        row = self._db.execute(
-            "SELECT source, at, body, id FROM spool WHERE aside = 0 ORDER BY id LIMIT 1"
-        ).fetchone()
-        return Spooled(*row) if row else None
+    def _first(self) -> Spooled | Unreadable | None:
+        next_one = "SELECT id FROM spool WHERE aside = 0 AND id > ? ORDER BY id LIMIT 1"
+        found = self._db.execute(next_one, (self._passed,)).fetchone()
+        if found is None:
+            return None
+        try:
+            row = self._db.execute(
+                "SELECT source, at, body, id FROM spool WHERE id = ?", found
+            ).fetchone()
+        except sqlite3.Error as error:
+            if trouble(error) != "damaged":
+                raise
+            return Unreadable(found[0], str(error))
+        return Spooled(*row)
 
-    def _change(self, sql: str, number: int) -> None:
-        self._db.execute(sql, (number,))
+    def _remove(self, number: int) -> None:
+        self._passed = number
+        self._taken.append(number)
+        try:
+            self._change("DELETE FROM spool WHERE id = ?", [(each,) for each in self._taken])
+        except sqlite3.Error as error:
+            if trouble(error) != "full" or not self._is_all_taken():
+                raise
+            self._begin_anew()
+        self._taken = []
+
+    def _is_all_taken(self) -> bool:
+        (rows,) = self._db.execute("SELECT count(*) FROM spool").fetchone()
+        return bool(rows == len(self._taken))
+
+    def _begin_anew(self) -> None:
+        """A file of which nothing is wanted gives its room back even on a full disk."""
+        self._db.close()
+        for suffix in ("", "-wal"):
+            path = self._dir.database
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        self._passed = 0
+        self._db = self._open()
+
+    def _put_aside(self, number: int) -> None:
+        self._passed = number
+        self._change("UPDATE spool SET aside = 1 WHERE id = ?", [(number,)])

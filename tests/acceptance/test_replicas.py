@@ -228,6 +228,7 @@ async def test_verbs_act_through_the_database_beside_the_replicas(
 
     async def is_down() -> bool:
         status, said = await verb(running, "status")
+        assert "Relay          1 replica: " in said
         return status == 0 and "the chat is down" in said
 
     await until("it waits for its chat", is_down)

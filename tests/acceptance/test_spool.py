@@ -124,6 +124,32 @@ async def test_with_a_spool_it_is_200_and_told_in_order_when_the_database_is_bac
     assert (books["one"].accepted, books["one"].lost) == (22, 0)
 
 
+async def test_what_a_full_disk_took_is_told_and_the_replica_is_ready_again(
+    server: Cluster, sandbox: Sandbox, running: Processes, tmp_path: Path, tiny_disk: Path
+) -> None:
+    config, url = set_up_chats(sandbox, tmp_path), Databases(server.url).fresh()
+    relay = await replica(running, config, url, spool=tiny_disk / "spool")
+
+    async def is_ready() -> bool:
+        return (await fetch("GET", f"{relay.url}/-/ready"))[0] == 200
+
+    await asyncio.to_thread(server.stop, signal.SIGQUIT)
+    answers = [
+        await relay.post(payload(f"Alert{number:03}") | {"padding": "x" * 100_000})
+        for number in range(40)
+    ]
+    taken = answers.count(200)
+    assert answers == [200] * taken + [503] * (40 - taken)
+    assert 10 < taken < 40
+    assert not await is_ready()
+    await asyncio.to_thread(server.start)
+    await until("all are told", lambda: f"Alert{taken - 1:03}" in told(sandbox))
+    assert [told(sandbox).count(f"Alert{number:03}") for number in range(taken)] == [1] * taken
+    assert len(accepted(url)) == taken
+    await until("it is ready", is_ready)
+    assert await says(relay, "alert_relay_spool_payloads 0.0")
+
+
 async def test_what_a_killed_replica_kept_is_taken_up_by_its_next_run(
     server: Cluster, sandbox: Sandbox, running: Processes, tmp_path: Path
 ) -> None:

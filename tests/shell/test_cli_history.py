@@ -9,9 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from relay.__main__ import main
+from relay.cli.status import _lines
 from relay.core.history import Refusal
 from relay.core.routing.route import Delivery, Discarded
 from relay.store.data_dir import DataDir
+from relay.store.history import Durability, SeenReplica, Status, StorageStatus
 from relay.store.protocol import NewPayload
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM, alert, notification
@@ -146,6 +148,29 @@ def test_status_is_one_screen(capsys: Output) -> None:
     assert lines[3] == "Open cards     1 warning"
     assert lines[-1].split()[:5] == ["telegram", "chat", "-1001", "up", "0"]
     assert json.loads(ran(capsys, "status", "-o", "json")[1])["relay"] is None
+
+
+@pytest.mark.parametrize(
+    ("replicas", "said"),
+    [
+        ((), "none runs on this storage"),
+        ((SeenReplica("pod-1", "0.1.0", 3, leads=True),), "1 replica: pod-1 0.1.0 (leads)"),
+        (
+            (SeenReplica("a", "0.1.0", 3, leads=False), SeenReplica("b", "0.2.0", 0, leads=True)),
+            "2 replicas: a 0.1.0, b 0.2.0 (leads)",
+        ),
+        (
+            (SeenReplica("a", "0.1.0", 3, leads=True), SeenReplica("b", "0.1.0", 44, leads=False)),
+            "1 replica: a 0.1.0 (leads), b 0.1.0 (not heard of for 44s)",
+        ),
+        ((SeenReplica("a", "0.1.0", 900, leads=False),), "none runs on this storage"),
+    ],
+)
+def test_the_replicas_on_a_postgresql_are_told(
+    replicas: tuple[SeenReplica, ...], said: str
+) -> None:
+    storage = StorageStatus(None, (), (), (), (), Durability("local"), replicas)
+    assert _lines(Status(None, storage), T0)[0] == f"Relay          {said}"
 
 
 def test_a_card_is_listed_and_closed_by_hand(capsys: Output) -> None:

@@ -2,7 +2,8 @@
 
     .venv/bin/python -m tests.store.keeping
 
-writes the one of the newest version; those of released versions stay as they are.
+writes the one of the newest version; those of released versions stay as they are. It also keeps the
+shapes of the stored values for a new format (see `shapes`).
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from relay.core.text.richtext import RichText
 from relay.store.sqlite.open_file import STEPS
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, POLICY, T0, alert, notification
+from tests.store.shapes import keep_shapes
 from tests.world import API, CHAT, World, discord_target, telegram_target
 
 KEPT = Path(__file__).parent / "kept"
@@ -103,3 +105,4 @@ def keep(path: Path) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as data_dir:
         keep(Path(data_dir) / "relay.db")
+    keep_shapes()

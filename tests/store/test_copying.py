@@ -4,11 +4,14 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from relay.__main__ import main
 from relay.core.alert import GroupId
-from relay.store.postgres.copying import to_postgres, to_sqlite
+from relay.store.postgres.copying import _alone, to_postgres, to_sqlite
+from relay.store.postgres.database import STORAGE
 from relay.store.postgres.store import PostgresStore
 from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
@@ -120,5 +123,66 @@ def test_the_verb_says_what_it_copied(
     assert main(["storage", "copy", str(tmp_path / "data"), str(named)]) == 0
     assert capsys.readouterr().out.startswith("copied 0 payloads, 0 deliveries (0 pending)")
     assert main(["storage", "copy", str(named), str(tmp_path / "data")]) == 0
-    assert main(["storage", "copy", str(named), str(named)]) == 2
-    assert main(["storage", "copy", str(tmp_path / "none"), str(named)]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("url", "url"), "FROM and TO are both addresses"),
+        (("data", "nowhere"), "FROM and TO are both directories"),
+        (("nowhere", "url"), "nowhere/relay.db does not exist"),
+        (("data", "empty"), "empty: the file is empty"),
+        (("binary", "data"), "binary: no text, so no address of a PostgreSQL"),
+        (("data", "nonsense"), "not a postgresql:// address that libpq can parse"),
+        (("data", "gone"), "cannot open the storage: "),
+        (("other", "copy"), "there is no storage of alert-relay in this database"),
+        (("damaged", "url"), "damaged/relay.db is damaged (file is not a database)"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_copied_is_said_in_one_line_and_left_as_it_was(
+    words: tuple[str, str],
+    why: str,
+    postgres: Databases,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = postgres.fresh()
+    addresses = {
+        "url": url,
+        "empty": "\n",
+        "nonsense": "mysql://db",
+        "gone": make_conninfo(url, dbname="gone"),
+        "other": make_conninfo(url, dbname="postgres"),
+    }
+    for name, address in addresses.items():
+        (tmp_path / name).write_text(address)
+    for name in ("data", "damaged"):
+        (tmp_path / name).mkdir()
+        SqliteStore(tmp_path / name / "relay.db").close()
+    (tmp_path / "binary").write_bytes(b"\xff")
+    (tmp_path / "damaged/relay.db").write_bytes(b"something else" * 1000)
+    assert main(["storage", "copy", *words]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert why in said
+    assert (tmp_path / "damaged/relay.db").read_bytes() == b"something else" * 1000
+    assert not (tmp_path / "nowhere").exists()
+    assert not (tmp_path / "copy/relay.db").exists()
+
+
+def test_no_relay_begins_to_use_a_database_that_is_copied(postgres: Databases) -> None:
+    url = postgres.fresh()
+    with _alone(url), psycopg.connect(url) as other:
+        (free,) = other.execute(f"SELECT pg_try_advisory_xact_lock({STORAGE})").fetchone() or ()
+        assert not free
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute("LOCK TABLE progress IN ROW EXCLUSIVE MODE NOWAIT")
+
+
+def test_a_database_that_goes_away_in_the_middle_is_an_error_of_the_storage(
+    postgres: Databases,
+) -> None:
+    with pytest.raises(StoreError, match="the database: "), _alone(postgres.fresh()) as connection:
+        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")

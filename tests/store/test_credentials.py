@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from relay.store.postgres.connection import DatabaseAddress
+from relay.store.postgres.connection import DatabaseAddress, parsed
 from relay.store.postgres.store import PostgresStore
 from relay.store.protocol import Kept, StoreError
 from tests.build import TELEGRAM
@@ -77,6 +77,25 @@ def test_of_a_file_that_is_written_anew_the_credentials_are_taken(tmp_path: Path
     assert address.settings() == first | {
         "user": "rotated", "password": "two", "sslrootcert": "/run/ca.crt"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["geh@im", "geh/im", "geh@/im", "geh/i@m", "geh?i@m", "geh?i/m", "geh%im", "geh im", "geh@[im"],
+)
+def test_a_password_that_is_not_written_for_an_address_is_never_taken_for_a_host(
+    password: str,
+) -> None:
+    """Errors name the host, the port and the database."""
+    with pytest.raises(ValueError, match=r"write @ : / .* as %40 %3A %2F") as caught:
+        DatabaseAddress(f"postgresql://relay:{password}@db.example.org/relay")
+    assert "geh" not in str(caught.value)
+
+
+def test_an_address_has_any_password_in_the_form_for_addresses() -> None:
+    address = DatabaseAddress("postgres://relay:%40%3A%2F%3F%23%25@db1,db2/relay?host=@run")
+    assert address.settings()["password"] == "@:/?#%"
+    assert parsed("host=db password='p@ss/w?rd'")["password"] == "p@ss/w?rd"
 
 
 @pytest.mark.parametrize("told", [None, "", "\n", "postgresql://[relay"])

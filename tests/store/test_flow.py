@@ -42,13 +42,13 @@ def test_when_the_flow_has_ended_nothing_waits_any_more() -> None:
     assert flow.pause(100.16) == 0
 
 
-def test_to_a_flow_without_end_others_yield_for_three_seconds() -> None:
-    flow = flowing(2.9)
-    assert flow.flows(102.9)
-    flow = flowing(3.1)
-    assert not flow.flows(103.1)
-    flow.worked(0.005, 103.1)
-    assert flow.pause(103.1) == 0
+def test_to_a_flow_without_end_others_yield_for_two_seconds() -> None:
+    flow = flowing(1.9)
+    assert flow.flows(101.9)
+    flow = flowing(2.1)
+    assert not flow.flows(102.1)
+    flow.worked(0.005, 102.1)
+    assert flow.pause(102.1) == 0
 
 
 def test_a_job_longer_than_the_flow_looks_back_does_not_hide_it() -> None:
@@ -60,7 +60,7 @@ def test_a_job_longer_than_the_flow_looks_back_does_not_hide_it() -> None:
 
 
 def test_after_half_a_second_of_rest_they_yield_again() -> None:
-    flow = flowing(3.2)
-    assert not flow.flows(103.2)
-    flow.came(20, 103.9)
-    assert flow.flows(103.9)
+    flow = flowing(2.2)
+    assert not flow.flows(102.2)
+    flow.came(20, 102.9)
+    assert flow.flows(102.9)

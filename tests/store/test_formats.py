@@ -4,18 +4,25 @@ older one.
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Literal, NamedTuple
 
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.take import Taken
 from relay.core.alert import Notification
+from relay.core.bot.people import Subscription
+from relay.core.budget import Budget
+from relay.core.card.card import Card
+from relay.core.card.lane_state import LaneState
 from relay.store.postgres.formats import FORMATS, Formats
 from relay.store.postgres.store import PostgresStore
-from relay.store.protocol import NewerSchema, StoreError
+from relay.store.protocol import Attempt, NewerSchema, StoreError
 from tests.build import T0, TELEGRAM, notification
 from tests.postgres import Databases
 from tests.store.held import own
+from tests.store.shapes import differences, kept_shapes, shapes, shapes_of, stored_types
 from tests.store.test_store import new_payload
 
 
@@ -59,6 +66,88 @@ def test_a_value_is_written_in_each_format_that_the_version_knows() -> None:
         b'{"name":"db"}',
         b'{"name":"db"}',
     ]
+
+
+def test_a_stored_value_that_changes_is_a_new_format() -> None:
+    """Replicas of the last version read what the new ones write."""
+    kept = kept_shapes(FORMATS.newest)
+    assert kept is not None, (
+        f"format {FORMATS.newest} is not kept yet: .venv/bin/python -m tests.store.keeping"
+    )
+    changed = differences(kept, shapes())
+    assert not changed, (
+        f"stored values are not what format {FORMATS.newest} is, and replicas of the last version"
+        " share them: add a format with a step back to FORMATS (relay/store/postgres/formats.py),"
+        f" and keep it: .venv/bin/python -m tests.store.keeping. Changed: {changed}"
+    )
+
+
+def test_the_formats_before_stay_kept() -> None:
+    assert all(kept_shapes(number) for number in range(1, FORMATS.newest))
+
+
+class Inner(Struct, frozen=True, tag=True):
+    """A value in another one."""
+
+    name: str
+    kind: Literal["a", "b"] = "a"
+
+
+class Other(Struct, frozen=True, tag=True):
+    """The other value that may stand there."""
+
+
+class Pair(NamedTuple):
+    """A value that is an array."""
+
+    left: int
+    right: tuple[Inner, ...] = ()
+
+
+class Outer(Struct, frozen=True, omit_defaults=True):
+    """A stored value."""
+
+    inner: Inner | Other | None
+    pairs: dict[str, Pair] = {}
+
+
+SHAPES = {
+    "Inner": {"$": "tag type=Inner", "name": "str", "kind": "'a' | 'b' = \"a\""},
+    "Other": {"$": "tag type=Other"},
+    "Outer": {
+        "$": "defaults left out",
+        "inner": "Inner | Other | none",
+        "pairs": "{str: Pair} = {}",
+    },
+    "Pair": {"$": "array", "left": "int", "right": "[Inner, ...] = []"},
+}
+
+
+def test_a_shape_has_all_fields_of_all_classes_in_a_value() -> None:
+    assert shapes_of([Outer]) == SHAPES
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "said"),
+    [
+        ("Pair", {"$": "array", "left": "int"}, "Pair.right: [Inner, ...] = [] became nothing"),
+        (
+            "Other",
+            {"$": "tag type=Other", "at": "float = 0.0"},
+            "Other.at: nothing became float = 0.0",
+        ),
+        ("Other", {"$": "tag type=other"}, "Other.$: tag type=Other became tag type=other"),
+        ("New", {"name": "str"}, "New is new"),
+    ],
+)
+def test_each_change_of_a_shape_is_named(name: str, shape: dict[str, str], said: str) -> None:
+    assert differences(SHAPES, SHAPES | {name: shape}) == [said]
+    assert differences(SHAPES, SHAPES) == []
+
+
+def test_the_values_that_the_store_reads_are_among_them() -> None:
+    found = set(stored_types())
+    assert {Card, LaneState, Attempt, Budget, Notification, Subscription, Taken} <= found
 
 
 class Replicas:

@@ -2,16 +2,29 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 from functools import partial
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
 from relay.core.budget import Limit
 from relay.core.card.step import Post
 from relay.store.history import Durability
+from relay.store.postgres.admin import AdminStore
+from relay.store.postgres.migrate import STEPS, check
 from relay.store.postgres.store import PostgresStore
-from relay.store.protocol import Attempt, Begun, Claim, Denied, Fenced, Kept, StoreError
+from relay.store.protocol import (
+    Attempt,
+    Begun,
+    Claim,
+    Denied,
+    Fenced,
+    Kept,
+    NewerSchema,
+    StoreError,
+)
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM
 from tests.postgres import Databases
@@ -182,6 +195,41 @@ def test_a_turn_reads_by_index(postgres: Databases, sql: str) -> None:
     plan = store.server.run(f"EXPLAIN {sql}", (1, 2)).fetchall()
     store.close()
     assert not any("Seq Scan" in line for (line,) in plan), plan
+
+
+def test_a_verb_makes_no_tables_and_changes_none(postgres: Databases) -> None:
+    url = postgres.fresh()
+    with psycopg.connect(url, autocommit=True) as connection:
+        check(connection)
+        with pytest.raises(StoreError, match="has schema 1, this alert-relay needs 2: the first"):
+            check(connection, (*STEPS, ""))
+        with pytest.raises(NewerSchema, match="has schema 1, this alert-relay knows 0: upgrade it"):
+            check(connection, ())
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+        with pytest.raises(StoreError, match="there is no storage of alert-relay in this database"):
+            AdminStore(url)
+        assert connection.execute("SELECT to_regclass('payload')").fetchone() == (None,)
+
+
+def test_the_status_names_the_replicas_that_run_and_those_that_fell_silent(
+    postgres: Databases,
+) -> None:
+    url = postgres.fresh()
+    with closing(PostgresStore(url)) as one, closing(PostgresStore(url)) as two:
+        for store, name in ((one, "pod-1"), (two, "pod-2")):
+            store.batch([partial(store.register, name, "1.2.3")])
+        one.take_lead("for all")
+        one.server.run("UPDATE replica SET seen_at = seen_at - 40 WHERE name = 'pod-2'")
+        seen = two.standing_now().replicas
+        assert [(each.name, each.version, each.leads) for each in seen] == [
+            ("pod-1", "1.2.3", True),
+            ("pod-2", "1.2.3", False),
+        ]
+        assert seen[0].silent_for < 30 < 40 <= seen[1].silent_for
+        for store in (one, two):
+            store.batch([store.leave])
+        assert one.standing_now().replicas == ()
 
 
 def test_what_is_on_one_machine_is_refused_where_a_standby_is_required(postgres: Databases) -> None:

@@ -1,6 +1,7 @@
 """The spool keeps bodies in order, on the disk, for one process."""
 
 import asyncio
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -10,7 +11,7 @@ import pytest
 
 from relay.store.data_dir import CannotStart
 from relay.store.protocol import StoreError
-from relay.store.spool import SPOOL, Spool, Spooled
+from relay.store.spool import SPOOL, Spool, Spooled, SpoolError, Unreadable
 
 
 def body(number: int) -> Spooled:
@@ -20,9 +21,9 @@ def body(number: int) -> Spooled:
 async def emptied(spool: Spool) -> list[bytes]:
     """All that waits, in order."""
     bodies = []
-    while found := await spool.first():
+    while isinstance(found := await spool.first(), Spooled):
         bodies.append(found.body)
-        await spool.remove(found)
+        await spool.remove(found.number)
     return bodies
 
 
@@ -51,13 +52,96 @@ async def test_what_is_put_aside_stays_in_the_file_and_waits_no_more(tmp_path: P
     await spool.keep(body(2))
     first = await spool.first()
     assert first
-    await spool.put_aside(first)
+    await spool.put_aside(first.number)
     assert (spool.count, await emptied(spool)) == (1, [b"2"])
     await spool.close()
     with closing(sqlite3.connect(tmp_path / SPOOL)) as file:
         assert file.execute("SELECT body FROM spool").fetchall() == [(b"1",)]
     spool = Spool(tmp_path)
     assert spool.count == 0
+    await spool.close()
+
+
+async def filled(spool: Spool) -> int:
+    """Keeps bodies until the disk is full; how many it took."""
+    for number in range(100):
+        try:
+            await spool.keep(Spooled("", 1.0, b"%09d" % number * 9000))
+        except SpoolError:
+            return number
+    raise AssertionError("the disk is not full")
+
+
+async def test_a_full_disk_gives_out_all_that_it_holds_and_its_room(tiny_disk: Path) -> None:
+    """Removing a body takes room, which there is none of until the last one is removed."""
+    spool = Spool(tiny_disk)
+    sent = await filled(spool)
+    assert sent > 10
+    assert await emptied(spool) == [b"%09d" % number * 9000 for number in range(sent)]
+    assert spool.count == 0
+    for number in range(sent):
+        await spool.keep(Spooled("", 1.0, b"%09d" % number * 9000))
+    assert len(await emptied(spool)) == sent
+    await spool.close()
+
+
+async def test_what_a_full_disk_gave_out_comes_again_from_the_next_process_alone(
+    tiny_disk: Path,
+) -> None:
+    spool = Spool(tiny_disk)
+    for number in range(3):
+        await spool.keep(body(number))
+    (tiny_disk / "other").write_bytes(b"x" * os.statvfs(tiny_disk).f_bavail * 4096)
+    first = await spool.first()
+    assert isinstance(first, Spooled)
+    await spool.remove(first.number)
+    assert await spool.first() == Spooled("", 1.0, b"1", 2)
+    await spool.close()
+    spool = Spool(tiny_disk)
+    assert len(await emptied(spool)) in (2, 3)  # a page of the log may have had room
+    await spool.close()
+
+
+async def test_a_body_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for number in range(3):
+        await spool.keep(Spooled("", 1.0, b"%d" % number * 20_000))
+    await spool.close()
+    with closing(sqlite3.connect(tmp_path / SPOOL)) as file:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    spool = Spool(tmp_path)
+    _spoil(tmp_path / SPOOL, b"1" * 2000)
+    await spool._run(lambda: spool._db.execute("PRAGMA shrink_memory"))  # read from the file
+    first = await spool.first()
+    assert isinstance(first, Spooled)
+    await spool.remove(first.number)
+    second = await spool.first()
+    assert second == Unreadable(2, "database disk image is malformed")
+    await spool.put_aside(second.number)
+    assert (spool.count, await emptied(spool)) == (1, [b"2" * 20_000])
+    await spool.close()
+
+
+def _spoil(path: Path, contents: bytes) -> None:
+    """The pages with these contents, but for their heads, lead nowhere."""
+    told = path.read_bytes()
+    with path.open("r+b") as file:
+        for at in range(0, len(told), 4096):
+            if contents in told[at : at + 4096]:
+                file.seek(at)
+                file.write(b"\xff" * 4)
+
+
+async def test_a_file_that_cannot_be_read_takes_nothing_more(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    await spool.keep(body(1))
+    await spool._run(spool._db.close)
+    with pytest.raises(SpoolError, match="closed"):
+        await spool.first()
+    assert not spool.is_readable
+    with pytest.raises(SpoolError, match="cannot be read"):
+        await spool.keep(body(2))
+    assert spool.count == 1
     await spool.close()
 
 

@@ -230,7 +230,6 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
     limited = RateLimited(
         wait_of(body.get("retry_after"), response, own=answer.own),
         _limited_keys(lane, step, answer, response, body),
-        "" if answer.own else _key(lane, "address"),
     )
     came = outcome_of(row_of(ERRORS, answer), answer, _delivered(lane, step, body), limited, "")
     return placed(came, lane, step)
@@ -398,17 +397,15 @@ def _limited_keys(
     body: dict[str, object],
 ) -> tuple[str, ...]:
     """The budgets to block: the scope names them, and a limit that is hit while calls remain is the
-    channel's hidden one. A gateway in front may limit one message or all calls: a third refused
-    webhook shows it (docs/adr/0012).
+    channel's hidden one. What is not the API's answer comes from Discord's edge, which limits an
+    address.
 
     https://docs.discord.com/developers/topics/rate-limits; discord/discord-api-docs issue 1454
     """
     scope = response.headers.get("x-ratelimit-scope", "")
-    webhook = _key(lane, "webhook", _caller(lane))
-    if not answer.own:
-        return (webhook,)
-    if body.get("global") is True or scope == "global":
+    if not answer.own or body.get("global") is True or scope == "global":
         return (_key(lane, "address"),)
+    webhook = _key(lane, "webhook", _caller(lane))
     remain = response.headers.get("x-ratelimit-remaining", "0") != "0"
     if scope != "shared" and answer.code not in _CHANNEL_LIMITS and not remain:
         return (webhook,)

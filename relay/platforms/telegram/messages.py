@@ -263,8 +263,11 @@ def _units(rich: RichText) -> int:
     """The written size; for a text that is too large only its length, since writing it would be
     wasted, and would only add to it.
     """
-    size = utf16_length(kept(rich.text).strip())
-    return size if size > MOST_UNITS else utf16_length(write(rich)[0])
+    if 2 * len(rich.text) > MOST_UNITS:
+        size = utf16_length(kept(rich.text).strip())
+        if size > MOST_UNITS:
+            return size
+    return utf16_length(write(rich)[0])
 
 
 def _plain_units(rich: RichText) -> int:

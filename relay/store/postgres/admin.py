@@ -13,7 +13,7 @@ class AdminStore:
     """The store of a command that runs beside the replicas. Raises what `PostgresStore` raises."""
 
     def __init__(self, url: str) -> None:
-        self.store = PostgresStore(url)
+        self.store = PostgresStore(url, migrates=False)
 
     def do(self, job: Callable[[float], object], lane: LaneKey | None) -> str:
         """Runs the job with the database's clock, while nobody works on the lane, which has work

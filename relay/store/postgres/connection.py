@@ -46,17 +46,35 @@ _AWAY_CODES = ("25006", "57014", "55P03", "25P03")
 # prepared: https://www.psycopg.org/psycopg3/docs/advanced/prepare.html
 NOT_PREPARED = ("26000", "42P05", "0A000")
 _CONFLICTS = ("40001", "40P01", "23505")
+_SCHEMES = ("postgresql://", "postgres://")
+_NO_ADDRESS = (
+    "not a postgresql:// address that libpq can parse (in a user or a password, write"
+    " @ : / ? # % as %40 %3A %2F %3F %23 %25)"
+)
 
 
 def parsed(url: str) -> dict[str, str]:
     """What a `postgresql://` address (or a string of `key=value`) says, with our defaults. Raises
     ValueError, without a word of the address: it holds a password.
     """
+    if _has_odd_at(url):
+        raise ValueError(_NO_ADDRESS)
     try:
         told = conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        raise ValueError("not a postgresql:// address that libpq can parse") from error
+        raise ValueError(_NO_ADDRESS) from error
     return _DEFAULTS | {key: str(value) for key, value in told.items() if value is not None}
+
+
+def _has_odd_at(url: str) -> bool:
+    """Whether libpq would take the end of a password for a host, a port or a database, which
+    errors name.
+    """
+    if not url.startswith(_SCHEMES):
+        return False
+    told = url.partition("://")[2]
+    hosts = told.partition("@")[2] if "@" in told.partition("/")[0] else told
+    return "@" in hosts.partition("?")[0]
 
 
 class DatabaseAddress:

@@ -4,7 +4,7 @@ the same (see `schema/1.sql`), but for what only one of the two needs.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,24 @@ from psycopg import sql
 
 from relay.core.balance import BalanceRow
 from relay.store.postgres.connection import Connection, connect, parsed
+from relay.store.postgres.database import STORAGE, told_by
 from relay.store.postgres.formats import FORMATS
 from relay.store.postgres.store import PostgresStore
 from relay.store.protocol import StoreError
+from relay.store.sqlite import connection as sqlite
+from relay.store.sqlite.open_file import open_checked
 from relay.store.sqlite.store import SqliteStore
 
 _AT_ONCE = 1000  # rows
+_LOG_PAGES = 1000
 # What only several processes need, and what is made anew for the other engine.
 _OWN = ("lane_work", "lease", "leader", "replica", "schema_version", "progress")
 _EMPTY = ("payload", "lane", "delivery", "card", "bot", "chat", "subscription", "invite", "take")
 Cells = Sequence[Any]
+
+
+class BalanceError(StoreError):
+    """A copy was made that is not the same: it is to be thrown away."""
 
 
 class Copied(Struct, frozen=True):
@@ -34,14 +42,14 @@ class Copied(Struct, frozen=True):
 
 
 def to_postgres(file: Path, url: str) -> Copied:
-    """Copies the SQLite file into an empty database. Raises StoreError: then nothing was copied, or
-    the message says that the copy is to be thrown away.
+    """Copies the SQLite file into an empty database. Raises BalanceError, and StoreError: then
+    nothing was copied.
     """
+    _check_sound(file)
     with closing(SqliteStore(file)) as store:  # it is brought to our version
         books = store.balance()
     PostgresStore(url).close()
-    with closing(sqlite3.connect(file)) as source, _transaction(url) as target:
-        _check_quiet(target)
+    with closing(sqlite3.connect(file)) as source, _alone(url) as target:
         _check_empty([table for table in _EMPTY if _first(target, table)])
         rows = {table: _into_postgres(source, target, table) for table in _tables(target)}
         last_seqs = source.execute("SELECT id, last_seq FROM lane").fetchall()
@@ -60,11 +68,17 @@ def to_postgres(file: Path, url: str) -> Copied:
 
 def to_sqlite(url: str, file: Path) -> Copied:
     """Copies the database into a SQLite file that is empty or new. Raises as `to_postgres` does."""
-    with closing(PostgresStore(url)) as store:
+    with closing(PostgresStore(url, migrates=False)) as store:
         books = store.balance()
-    SqliteStore(file).close()
-    with _transaction(url) as source, closing(sqlite3.connect(file)) as target, target:
-        _check_quiet(source)
+    with _alone(url) as source:
+        SqliteStore(file).close()
+        rows = _all_into_sqlite(source, file)
+    with closing(SqliteStore(file)) as copy:
+        return _checked(rows, books, copy.balance())
+
+
+def _all_into_sqlite(source: Connection, file: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(file)) as target, target:
         found = (f"SELECT 1 FROM {table} LIMIT 1" for table in _EMPTY)  # noqa: S608 - ours
         full = [
             table
@@ -77,14 +91,37 @@ def to_sqlite(url: str, file: Path) -> Copied:
         target.executemany("UPDATE lane SET last_seq = ? WHERE id = ?", last_seqs)
         spread = source.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
         target.execute("UPDATE progress SET value = ? WHERE name = 'spread'", spread or (0,))
-    with closing(SqliteStore(file)) as copy:
-        return _checked(rows, books, copy.balance())
+        return rows
 
 
-def _transaction(url: str) -> Connection:
-    connection = connect(parsed(url))
-    connection.autocommit = False
-    return connection
+def _check_sound(file: Path) -> None:
+    """Raises StoreError for a damaged file, which a store would move aside for an empty one."""
+    try:
+        open_checked(sqlite.connect, str(file), "FULL", _LOG_PAGES).close()
+    except sqlite3.Error as error:
+        if sqlite.trouble(error) != "damaged":
+            raise
+        raise StoreError(
+            f"{file} is damaged ({error}): start a relay on it, which begins a new one, put into"
+            " that what `alert-relay queue salvage` finds, and copy it"
+        ) from error
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[Connection]:
+    """A transaction on a database that no relay uses, nor begins to use before it ends. Raises
+    StoreError.
+    """
+    try:
+        with connect(parsed(url)) as connection:
+            connection.autocommit = False
+            connection.execute("SET LOCAL lock_timeout = '10s'")
+            connection.execute(f"SELECT pg_advisory_xact_lock({STORAGE})".encode())
+            connection.execute("LOCK TABLE progress IN EXCLUSIVE MODE")
+            _check_quiet(connection)
+            yield connection
+    except psycopg.Error as error:
+        raise StoreError(f"the database: {told_by(error)}") from error
 
 
 def _check_quiet(database: Connection) -> None:
@@ -201,7 +238,7 @@ def _checked(
     rows: dict[str, int], books: tuple[BalanceRow, ...], copied: tuple[BalanceRow, ...]
 ) -> Copied:
     if books != copied:
-        raise StoreError(
+        raise BalanceError(
             f"the books differ, throw the copy away and report this: {books} became {copied}"
         )
     return Copied(rows, copied)

@@ -26,7 +26,7 @@ from relay.store.postgres.statements import PostgresStatements
 from relay.store.protocol import Fenced, Lease, StoreError
 
 T = TypeVar("T")
-_STORAGE = 7_203_461_185  # the advisory lock: any number that no other program uses
+STORAGE = 7_203_461_185  # the advisory lock: any number that no other program uses
 _TRIES = 6  # of a transaction that others were in the way of
 _ACCEPTED, _SPREAD, FORMAT = (
     f"(SELECT value FROM progress WHERE name = '{name}')"  # noqa: S608 - of constants
@@ -74,7 +74,7 @@ class PostgresDatabase(PostgresStatements):
             session.wants_alone = True
             raise _AgainError
         session.mode = "alone"
-        self._connected().send(f"SELECT pg_advisory_xact_lock({_STORAGE})")
+        self._connected().send(f"SELECT pg_advisory_xact_lock({STORAGE})")
         session.forget_reads()
         self._read_progress(self.run(_PROGRESS).fetchone())
 
@@ -99,7 +99,7 @@ class PostgresDatabase(PostgresStatements):
             return session.held[lease][0]
         if session.is_open and session.mode == "none":
             session.mode = "shared"
-            self._connected().send(f"SELECT pg_advisory_xact_lock_shared({_STORAGE})")
+            self._connected().send(f"SELECT pg_advisory_xact_lock_shared({STORAGE})")
         found = self.run(_HOLD, (lane_text(lease.lane), self.replica, lease.epoch)).fetchone()
         if found is None:
             raise Fenced

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from relay.store.postgres.connection import Connection
-from relay.store.protocol import NewerSchema
+from relay.store.protocol import NewerSchema, StoreError
 
 # A database of version n has had the first n. What was released never changes.
 STEPS = tuple(
@@ -13,6 +13,34 @@ STEPS = tuple(
     )
 )
 _LOCK = 7_203_461_186  # the advisory lock of those that migrate
+
+
+def check(connection: Connection, steps: tuple[str, ...] = STEPS) -> None:
+    """Raises StoreError for a database without our tables, or with those of an earlier version,
+    NewerSchema for a later one, and psycopg.Error. Changes nothing.
+    """
+    found = connection.execute("SELECT to_regclass('schema_version')").fetchone()
+    if found and found[0]:
+        found = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    version = int(found[0] or 0) if found else 0
+    if not version:
+        raise StoreError(
+            "there is no storage of alert-relay in this database: name the one that the replicas"
+            " use (the first of them makes the tables)"
+        )
+    _check_not_newer(version, steps)
+    if version < len(steps):
+        raise StoreError(
+            f"the storage has schema {version}, this alert-relay needs {len(steps)}: the first"
+            " replica of this version brings it there"
+        )
+
+
+def _check_not_newer(version: int, steps: tuple[str, ...]) -> None:
+    if version > len(steps):
+        raise NewerSchema(
+            f"the storage has schema {version}, this alert-relay knows {len(steps)}: upgrade it"
+        )
 
 
 def migrate(connection: Connection, steps: tuple[str, ...] = STEPS) -> int:
@@ -25,10 +53,7 @@ def migrate(connection: Connection, steps: tuple[str, ...] = STEPS) -> int:
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
         found = connection.execute("SELECT max(version) FROM schema_version").fetchone()
         version = int(found[0] or 0) if found else 0
-        if version > len(steps):
-            raise NewerSchema(
-                f"the storage has schema {version}, this alert-relay knows {len(steps)}: upgrade it"
-            )
+        _check_not_newer(version, steps)
         for number, step in enumerate(steps[version:], version + 1):
             connection.execute(step.encode())
             connection.execute("INSERT INTO schema_version VALUES ($1)", (number,))

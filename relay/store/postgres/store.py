@@ -17,12 +17,12 @@ from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import CardChange
-from relay.store.history import Durability, StorageStatus
+from relay.store.history import Durability, SeenReplica, StorageStatus
 from relay.store.postgres.connection import Connection, DatabaseAddress, connect
 from relay.store.postgres.database import FORMAT, PostgresDatabase, told_by
 from relay.store.postgres.formats import FORMATS, Formats, newer_format
 from relay.store.postgres.kind import told_of_way
-from relay.store.postgres.migrate import migrate
+from relay.store.postgres.migrate import check, migrate
 from relay.store.postgres.session import NOW
 from relay.store.protocol import (
     Attempt,
@@ -78,12 +78,14 @@ class PostgresStore(SqlStore):
         *,
         by_own_clock: bool = True,
         require_remote: bool = False,
+        migrates: bool = True,
         formats: Formats = FORMATS,
     ) -> None:
         """`url`: the address of the database, or a file that has it (see `DatabaseAddress`).
         `ttl`: seconds for which a lane stays with an owner that is not heard of. `by_own_clock`:
         calls begin by the database's clock, whatever that of the caller says. `require_remote`:
-        nothing is accepted that is not on a synchronous standby too.
+        nothing is accepted that is not on a synchronous standby too. `migrates`: a database
+        without our tables gets them, and an earlier version of them becomes ours.
         """
         self._require_remote = require_remote
         self._by_own_clock = by_own_clock
@@ -94,7 +96,7 @@ class PostgresStore(SqlStore):
         self.server = PostgresDatabase(address, self.replica, formats)
         try:
             with connect(address.settings()) as connection:
-                migrate(connection)
+                (migrate if migrates else check)(connection)
                 self._check_format(connection)
         except psycopg.Error as error:
             raise StoreError(f"cannot open the storage: {told_by(error)}") from error
@@ -148,7 +150,16 @@ class PostgresStore(SqlStore):
         return Durability("remote" if remote else "local", None if lag is None else int(lag))
 
     def standing_now(self) -> StorageStatus:
-        return replace(super().standing_now(), durability=self.durability())
+        rows = self.server.run(
+            f"SELECT name, version, {NOW} - seen_at, EXISTS"  # noqa: S608 - of constants
+            f" (SELECT 1 FROM leader WHERE owner = replica.id AND until > {NOW})"
+            " FROM replica ORDER BY name, id"
+        ).fetchall()
+        return replace(
+            super().standing_now(),
+            durability=self.durability(),
+            replicas=tuple(SeenReplica(*row) for row in rows),
+        )
 
     def take(self, lane: LaneKey) -> Lease | None:
         row = self._lane(lane)
