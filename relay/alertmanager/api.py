@@ -157,7 +157,11 @@ def written_of(response: Response | NoAnswer) -> Written | NotFound | ApiError:
 
 
 def expired_of(response: Response | NoAnswer) -> Expired | ApiError:
-    """The answer to `expire_request`; a silence that does not exist counts as expired."""
+    """The answer to `expire_request`; a silence that does not exist counts as expired. The page of
+    a proxy in front says nothing, whatever its status.
+    """
+    if isinstance(response, Response) and response.body.lstrip().startswith(b"<"):
+        return ApiUnavailable(_NOT_ITS_ANSWER)
     if _says_no_such(response) or (isinstance(response, Response) and response.status == 404):
         return Expired()
     return error_of(response, writes=False) or Expired()

@@ -25,7 +25,7 @@ from relay.delivery.calls import Exchange
 from relay.platforms.discord import interactions as discord
 from relay.platforms.discord.interactions import Interaction
 from relay.platforms.telegram import acting as telegram
-from relay.platforms.telegram.bot import Result, result_of
+from relay.platforms.telegram.bot import Refusal, Result, result_of
 from relay.store.protocol import StoreError
 from relay.store.writer import Transactions
 
@@ -116,16 +116,13 @@ class SilenceMenus:
                 act(language, "silence_how_group").text,
                 described_all(menu, await self._present(menu), language).text,
             ]
-        request = telegram.ask(
-            bot,
-            query.chat.id,
-            query.topic.id,
-            message,
-            "\n".join(said),
-            "90m",
-            str(query.user),
+        asks = partial(
+            telegram.ask, bot, query.chat.id, query.topic.id, message, "\n".join(said), "90m"
         )
-        asked = telegram.asked_message(result_of(await self._exchange(request)))
+        answer = result_of(await self._exchange(asks(str(query.user))))
+        if isinstance(answer, Refusal) and answer.code == 400:  # nobody's name can be at fault
+            answer = result_of(await self._exchange(asks("")))
+        asked = telegram.asked_message(answer)
         if not asked:
             return
         question = Question(

@@ -1,4 +1,6 @@
-"""Replies: sends answers to commands when alerts leave room for them, each at most once."""
+"""Replies: sends answers to commands when alerts leave room for them, each at most once. One that
+is refused is sent without its style.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from relay.active_config import CurrentConfig
 from relay.core.bot.account import Bot
 from relay.core.bot.people import BotReply
 from relay.core.budget import Block
-from relay.core.card.outcome import RateLimited
+from relay.core.card.outcome import RateLimited, Rejected, Unavailable
 from relay.core.card.step import MessageRef, Post
 from relay.core.event import Event
 from relay.core.routing.lane import Endpoint, LaneKey, Policy, Target
@@ -41,6 +43,7 @@ class Replies:
         self._exchange = exchange
         self._clock = clock
         self._emit = emit
+        self._refused = set[BotReply]()  # what waits to be sent without its style
         self._work = asyncio.Event()
         self._loop = Loop("replying failed", self._go_on, emit)
 
@@ -85,17 +88,29 @@ class Replies:
             partial(self._store.take_bot_reply, outgoing.id, limits, now)
         )
         if turn == "go" and target:
-            await self._send_out(target, bot_reply, now)
+            plain = bot_reply in self._refused
+            self._refused.discard(bot_reply)
+            refused = await self._send_out(target, bot_reply, now, plain=plain)
+            if refused and not plain:
+                self._refused.add(bot_reply)
+                again = partial(self._store.keep_bot_reply, outgoing.bot, bot_reply, self._clock())
+                await self._transactions.run(again)
+                return False
         return turn != "later"
 
-    async def _send_out(self, target: Target, bot_reply: BotReply, now: float) -> None:
+    async def _send_out(
+        self, target: Target, bot_reply: BotReply, now: float, *, plain: bool
+    ) -> bool:
+        """Whether it was refused, by the platform or by what is in between."""
         written = (
             MessageRef(bot_reply.chat, bot_reply.topic, bot_reply.message)
             if bot_reply.message
             else None
         )
         step = Post(silent=False, reply_to=written)
-        request = telegram.request(target.endpoint, target.policy, step, Message(bot_reply.text))
+        request = telegram.request(
+            target.endpoint, target.policy, step, Message(bot_reply.text), plain=plain
+        )
         response = await self._exchange(request)
         outcome = telegram.outcome(target.lane, step, response)
         ended_at = self._clock()
@@ -103,6 +118,7 @@ class Replies:
         if isinstance(outcome, RateLimited):
             block = Block(outcome.budgets, ended_at, outcome.retry_after, outcome.whole)
             await self._transactions.run(partial(self._store.block, [block]))
+        return isinstance(outcome, Rejected | Unavailable)
 
 
 def _target(bot: Bot, bot_reply: BotReply, policy: Policy) -> Target:

@@ -17,12 +17,13 @@ _PACKAGES = str(Path(__file__).parents[2])
 
 class Bounds(Struct, frozen=True):
     """The limits of one piece of work: seconds of a processor, MiB of memory; and seconds of
-    elapsed time for one process.
+    elapsed time for one process, and until no other is started for what is left of the work.
     """
 
     seconds: int = 5
     mebibytes: int = 256
     patience: float = 60.0
+    total: float = 60.0
 
 
 def output_of(module: str, request: bytes, patience: float) -> bytes:

@@ -161,6 +161,10 @@ def _find(
 def _unfit(path: Path, secret_files: Collection[_Same]) -> str:
     """Why the file may not be a template, or nothing."""
     try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        return "has a name that is not UTF-8"
+    try:
         found = path.stat()
     except OSError as error:
         return f"cannot be read: {_why(error)}"

@@ -6,6 +6,7 @@ input and writes one `CheckResult` a line to standard output.
 """
 
 import sys
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -39,24 +40,27 @@ def faults(template_check: TemplateCheck, bounds: Bounds = Bounds()) -> tuple[Te
 
 def _check_all(template_check: TemplateCheck, bounds: Bounds) -> Iterator[CheckResult]:
     """A result for each template. The one that ended the process gets a fault, and the rest another
-    process.
+    process, as long as there is time.
     """
-    left = names(template_check)
+    left, began = names(template_check), time.monotonic()
     while left:
         found = _run_process(_CheckRequest(template_check, left, bounds))
         yield from found
         left = left[len(found) :]
-        if left:
-            most = f"{bounds.seconds} s of a processor or {bounds.mebibytes} MiB"
-            yield CheckResult(
-                left[0],
-                (
-                    TemplateFault(
-                        left[0], 1, 1, f"compiling and checking it takes more than {most}"
-                    ),
-                ),
-            )
-            left = left[1:]
+        if not left:
+            return
+        if time.monotonic() - began >= bounds.total:
+            most = f"{bounds.total:g} s for all templates: name fewer"
+            yield _too_much(left[0], most)
+            return
+        most = f"{bounds.seconds} s of a processor or {bounds.mebibytes} MiB"
+        yield _too_much(left[0], most)
+        left = left[1:]
+
+
+def _too_much(name: str, most: str) -> CheckResult:
+    said = f"compiling and checking it takes more than {most}"
+    return CheckResult(name, (TemplateFault(name, 1, 1, said),))
 
 
 def _run_process(request: _CheckRequest) -> list[CheckResult]:

@@ -43,6 +43,8 @@ class DataDir:
         """`flag` is the command-line flag that named the folder."""
         self.folder = path
         self.database = path / database
+        self._log = path / f"{database}-wal"
+        self._known = dict[Path, os.stat_result]()
         self.socket = socket_path(path)
         self._lock_file = path / "relay.lock"
         try:
@@ -63,16 +65,24 @@ class DataDir:
             ) from error
 
     def is_there(self) -> bool:
-        """Whether the database is in the folder and the lock is still ours. What is committed to a
-        file that was removed is lost with the process.
+        """Whether the lock is still ours, and the database and its log are the files that they were
+        when this was first asked. What is committed to a file that was removed or replaced is lost
+        with the process.
         """
         held = os.fstat(self._lock) if self._lock >= 0 else None
         try:
             lock = self._lock_file.stat()
-            self.database.stat()
+            same = all(self._is_same(path) for path in (self.database, self._log))
         except OSError:
             return False
-        return held is not None and os.path.samestat(lock, held)
+        return same and held is not None and os.path.samestat(lock, held)
+
+    def _is_same(self, path: Path) -> bool:
+        """Raises OSError if there is no such file, unless it is a log that never was there."""
+        if path == self._log and path not in self._known and not path.exists():
+            return True
+        found = path.stat()
+        return os.path.samestat(self._known.setdefault(path, found), found)
 
     def release(self) -> None:
         """Lets another process use the folder."""

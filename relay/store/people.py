@@ -97,6 +97,9 @@ class PeopleStore(Protocol):
     def bot_replies(self) -> tuple[Outgoing, ...]:
         """The waiting answers to commands, the oldest first."""
 
+    def keep_bot_reply(self, bot: BotId, bot_reply: BotReply, now: float) -> None:
+        """Stores an answer to be sent, unless very many wait."""
+
     def take_bot_reply(self, reply_id: int, limits: Sequence[Limit], now: float) -> Turn:
         """Takes the budgets for an answer, if alerts leave them half free, and removes it, so that
         it is sent at most once. `dropped`: it is too old.

@@ -307,10 +307,14 @@ async def test_the_whole_group_is_silenced_from_a_menu_that_one_person_sees(
 
 
 @pytest.mark.medium
+@pytest.mark.parametrize("refused", ["", "text_link"])
 async def test_a_silence_of_ones_own_length_by_a_reply_and_by_a_form(
-    sandbox: Sandbox, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path, refused: str
 ) -> None:
+    """Also where the question is refused for the person whom it names."""
     sandbox.telegram.knows_ephemerals = False
+    if refused:
+        sandbox.faults.add("telegram", str(CHAT), "refused", text=refused)
     async with acting(sandbox, tmp_path) as here:
         await here.post("a")
         await here.shows("Crash")

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from relay.core.event import BotListens, ChatMoved, Noted
-from relay.sandbox.faults import UPDATES, Refusal
+from relay.sandbox.faults import UPDATES, FaultKind, Refusal
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.server import Sandbox
 from tests.acceptance.life import ADA, EVE, GROUP, PUBLIC, TOKEN, UPGRADED, Life, hurry, life
@@ -246,6 +246,22 @@ async def test_a_second_poller_and_a_broken_network_are_named_and_passed(
 
 def deaf(here: Life) -> list[BotListens]:
     return [event for event in here.events if isinstance(event, BotListens) and not event.listens]
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("kind", ["refused", "blocked"])
+async def test_an_answer_that_is_refused_for_its_style_is_given_without(
+    sandbox: Sandbox, tmp_path: Path, kind: FaultKind
+) -> None:
+    async with life(sandbox, tmp_path) as here:
+        await here.invite()
+        sandbox.faults.add("telegram", str(ADA), kind, text='"entities"')
+        sandbox.telegram.says(ADA, ADA, "/start token")
+        await here.reads(ADA, "You will get")
+        sandbox.telegram.says(ADA, ADA, "/alerts")
+        await until("it is answered", lambda: "open" in here.texts(ADA)[-1])
+        calls = [call for call in sandbox.telegram.calls if call.method == "sendMessage"]
+        assert len(calls) <= 4
 
 
 @pytest.mark.medium

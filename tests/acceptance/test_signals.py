@@ -5,6 +5,7 @@ read the file again.
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -213,18 +214,33 @@ async def test_a_secret_file_that_hangs_stops_neither_intake_nor_sigterm(
             assert "not a regular file" in process.output
 
 
+def emptied(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def without_log(folder: Path) -> None:
+    (folder / f"{DATABASE}-wal").unlink()
+
+
+def restored(folder: Path) -> None:
+    """A copy takes the place of the database, as a restored backup does."""
+    shutil.copy(folder / DATABASE, folder / "copy")
+    (folder / "copy").rename(folder / DATABASE)
+
+
 @pytest.mark.medium
 @pytest.mark.sqlite
+@pytest.mark.parametrize("lose", [emptied, without_log, restored])
 async def test_a_storage_folder_that_is_emptied_under_the_relay_gets_no_200_and_is_said(
-    sandbox: Sandbox, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path, lose: Callable[[Path], None]
 ) -> None:
     """What is committed to a file without a name is lost with the process."""
     async with processes(tmp_path) as running:
         relay = await start_relay(running, set_up_chats(sandbox, tmp_path))
         assert await relay.post(payload("First")) == 200
         assert await is_ready(relay)
-        for file in (tmp_path / "data").iterdir():
-            file.unlink()
+        lose(tmp_path / "data")
         assert await relay.post(payload("Second")) == 503
         status, why = await fetch("GET", f"{relay.url}/-/ready")
         assert (status, "the storage is gone" in why) == (503, True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 from msgspec.structs import replace
 
+from relay.alertmanager import api
 from relay.alertmanager.client import AlertmanagerClient
 from relay.core.action.reconcile import PeerStatus
 from relay.core.action.settings import AlertmanagerConfig, Header
@@ -32,6 +33,7 @@ from relay.core.action.take import Holder
 from relay.core.routing.matcher import Matcher
 from relay.core.secret import Secret
 from relay.delivery.transport import Transport
+from relay.platforms.http import Response
 from tests.shell.twins import NOW, Twins, two_peers
 from tests.twin_alertmanager import Fault
 
@@ -71,6 +73,24 @@ async def test_a_silence_is_written_found_and_expired(pair: Pair) -> None:
     assert (silence.matchers, silence.created_by) == (MATCHERS, "Anna")
     assert silence.state(pair.clock.now) == "expired"
     assert pair.twins[0].headers[0]["X-Scope-OrgID"] == "eu"
+
+
+async def test_a_login_page_in_front_ends_no_silence(pair: Pair) -> None:
+    """The person was told that it had ended."""
+    written = await pair.client.call(Write(SILENCE), pair.client.peer)
+    assert isinstance(written, Written)
+    pair.twins[0].faults.append("page")
+    answer = await pair.client.call(Expire(written.silence_id), pair.urls[0] + "/")
+    assert isinstance(answer, ApiUnavailable)
+    (silence,) = pair.twins[0].cluster.silences.values()
+    assert silence.state(pair.clock.now) == "active"
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+def test_a_page_says_nothing_of_a_silence_whatever_its_status(status: int) -> None:
+    page = Response(status, {}, b"\n<!doctype html><title>Log in</title>")
+    assert isinstance(api.expired_of(page), ApiUnavailable)
+    assert api.expired_of(Response(404, {}, b"")) == Expired()
 
 
 async def test_what_would_be_muted_is_counted_by_filters_with_any_character(pair: Pair) -> None:

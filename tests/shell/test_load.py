@@ -235,6 +235,12 @@ def test_what_is_no_regular_file_is_no_template(folder: Path, kind: str) -> None
     assert with_templates(folder, "*.j2") == "*.j2: own.j2 is not a regular file"
 
 
+def test_a_template_whose_name_is_not_utf_8_is_a_fault(folder: Path) -> None:
+    """Faults, metrics and logs name templates: it was an error of the relay."""
+    Path(os.fsdecode(bytes(folder) + b"/\xff.j2")).write_text("{{ status }}")
+    assert with_templates(folder, "*.j2").endswith(" has a name that is not UTF-8")
+
+
 def test_templates_of_a_config_map_are_read_through_its_links(folder: Path) -> None:
     (folder / "..2026").mkdir()
     (folder / "..2026" / "own.j2").write_text("{{ status }}")

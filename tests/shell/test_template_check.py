@@ -42,6 +42,15 @@ def found(bounds: Bounds = BOUNDS, **own: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.medium
+def test_however_many_templates_there_are_the_check_ends() -> None:
+    """5000 small files kept a reload, and all those after it, waiting for half an hour."""
+    many = {f"t{number:03}": GOOD for number in range(200)}
+    ((name, said),) = found(Bounds(patience=5.0, total=5.0), **many)
+    assert name != "t000"
+    assert said == "compiling and checking it takes more than 5 s for all templates: name fewer"
+
+
+@pytest.mark.medium
 def test_the_other_process_finds_what_would_be_found_here() -> None:
     own = {
         "a": GOOD,

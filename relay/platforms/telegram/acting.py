@@ -50,19 +50,18 @@ def ask(
     bot: Bot, chat: str, topic: str, reply_to: str, text: str, placeholder: str, mention: str
 ) -> Request:
     """Asks one person, whose id is `mention`, for an answer in writing. The app opens the reply for
-    that person alone, also in privacy mode.
+    that person alone, also in privacy mode. Without a mention it opens for nobody by itself.
     """
+    named = {
+        "type": "text_link",
+        "offset": len(text.encode("utf-16-le")) // 2 + 1,
+        "length": 1,
+        "url": f"tg://user?id={mention}",
+    }
     asked: dict[str, object] = {
         "chat_id": int(chat),
-        "text": f"{text} \u2060",
-        "entities": [
-            {
-                "type": "text_link",
-                "offset": len(text.encode("utf-16-le")) // 2 + 1,
-                "length": 1,
-                "url": f"tg://user?id={mention}",
-            }
-        ],
+        "text": f"{text} \u2060" if mention else text,
+        "entities": [named] if mention else [],
         "disable_notification": True,
         "link_preview_options": {"is_disabled": True},
         "reply_parameters": {

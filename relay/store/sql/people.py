@@ -164,7 +164,7 @@ class SqlPeople:
             woken += self._revive(bot, effects.back, now)
         self.end_subscriptions(effects.ended)
         for bot_reply in effects.bot_replies:
-            self._say(bot, bot_reply, now)
+            self.keep_bot_reply(bot, bot_reply, now)
         return tuple(woken)
 
     def _move(self, bot: BotId, old: str, new: str) -> list[LaneKey]:
@@ -218,13 +218,6 @@ class SqlPeople:
             f"INSERT INTO {_SUBSCRIPTION} ON CONFLICT (id) DO UPDATE SET chat = excluded.chat, "
             "body = excluded.body",
             self._subscription_row(subscription),
-        )
-
-    def _say(self, bot: BotId, bot_reply: BotReply, now: float) -> None:
-        self._db.execute(
-            "INSERT INTO saying (bot, at, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM "
-            "saying) < ?",
-            (_text(bot), now, self._db.encoded(bot_reply), _MOST_SAYINGS),
         )
 
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -326,6 +319,13 @@ class SqlPeople:
     def bot_replies(self) -> tuple[Outgoing, ...]:
         rows = self._db.execute("SELECT id, bot, body FROM saying ORDER BY id")
         return tuple(Outgoing(row, _bot(bot), _bot_reply(body)) for row, bot, body in rows)
+
+    def keep_bot_reply(self, bot: BotId, bot_reply: BotReply, now: float) -> None:
+        self._db.execute(
+            "INSERT INTO saying (bot, at, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM "
+            "saying) < ?",
+            (_text(bot), now, self._db.encoded(bot_reply), _MOST_SAYINGS),
+        )
 
     def take_bot_reply(self, reply_id: int, limits: Sequence[Limit], now: float) -> Turn:
         (at,) = self._db.execute("SELECT at FROM saying WHERE id = ?", (reply_id,)).fetchone()
