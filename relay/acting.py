@@ -76,12 +76,14 @@ class Acting:
         """Sends the answers that an earlier run left, and those to come."""
         self._replies.start()
 
-    async def lead(self) -> None:
-        """Begins the work that one process does for all."""
+    async def lead(self, up_for: float) -> None:
+        """Begins the work that one process does for all. `up_for`: for how many seconds it has
+        accepted payloads.
+        """
         self._leads = True
         await self.polling.follow(self._config.current.bots)
         await self.follow()
-        self.heartbeats.start()
+        self.heartbeats.start(up_for)
         self._escalations.start()
 
     async def resign(self) -> None:

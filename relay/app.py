@@ -332,7 +332,7 @@ class App:
     async def _lead(self) -> None:
         """Begins the work that one process does for all that share the storage."""
         self._leads = True
-        await self._acting.lead()
+        await self._acting.lead(self._shared.leases.reached_for if self._shared else 0.0)
         self._housekeeping.start()
         if self._shared:
             self._emit(Noted("info", "this replica polls, escalates and tidies up for all"))

@@ -89,9 +89,11 @@ class Heartbeats:
             source = event.path.strip("/").removeprefix("alerts").strip("/")
             self._refused.append((self._clock(), source))
 
-    def start(self) -> None:
-        """Starts. Deadlines count from now at the earliest."""
-        self._up_since = self._clock()
+    def start(self, up_for: float = 0.0) -> None:
+        """Starts. Deadlines count at the earliest from the time when this process began to hear
+        heartbeats, so many seconds ago.
+        """
+        self._up_since = self._clock() - up_for
         self._loop.start()
 
     async def stop(self) -> None:

@@ -121,6 +121,18 @@ async def test_after_our_own_downtime_it_has_its_whole_time_again() -> None:
     assert said.endswith("this relay was down meanwhile")
 
 
+async def test_a_process_that_has_accepted_before_it_leads_was_not_down() -> None:
+    """Of several on one storage another one watched, and is gone."""
+    world = World(now=10.0)
+    world.hear()
+    world.now = 300.0
+    world.begin()
+    world.heartbeats.start(up_for=291.0)
+    await world.heartbeats.stop()
+    assert await world.at(369.9) == []
+    assert await world.at(370.0) == ["NO NEWS from eu since 00:00"]
+
+
 async def test_payloads_that_we_refused_are_named() -> None:
     world = World(now=10.0)
     world.hear()

@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 import pytest
 
 from relay.store.postgres.leases import PostgresLeases
-from relay.store.postgres.store import PostgresStore
+from relay.store.postgres.store import PostgresStore, ReadyLanes
 from relay.store.protocol import StoreError
 
 T = TypeVar("T")
@@ -24,6 +24,11 @@ class Lead:
         if self.given is None:
             raise StoreError(f"{name}: away")
         return self.given
+
+    def look(self) -> ReadyLanes:
+        if self.given is None:
+            raise StoreError("away")
+        return ReadyLanes(0.0, ())
 
 
 class Transactions:
@@ -86,3 +91,19 @@ async def test_without_the_database_it_ends_before_another_may_begin() -> None:
         with pytest.raises(StoreError):
             await held.stand(did.lead, did.resign)
         assert did.log == done
+
+
+async def test_it_is_known_for_how_long_the_database_has_answered() -> None:
+    database, now = Lead(), [100.0]
+    held = leases(database, lambda: now[0])
+    for now[0] in (130.0, 160.0):
+        await held.look()
+        assert held.reached_for == now[0] - 100.0
+    database.given = None
+    with pytest.raises(StoreError):
+        await held.look()
+    assert held.reached_for == 0.0
+    database.given, now[0] = True, 200.0
+    await held.look()
+    now[0] = 230.0
+    assert held.reached_for == 30.0

@@ -3,9 +3,16 @@ have had.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
+import psycopg
+import pytest
+
+from relay.store.postgres.kind import kind_of
 from relay.store.postgres.pipelined import Cells, Reply
 from relay.store.postgres.prefetch import Prefetch, PrefetchHistory, changes
+from relay.store.postgres.store import PostgresStore
+from tests.postgres import Databases
 
 HOLD = "SELECT 1 FROM lease WHERE key = $1"
 STATE = "SELECT state FROM lane WHERE id = $1"
@@ -67,6 +74,53 @@ def test_a_value_that_nobody_knows_beforehand_is_no_guess() -> None:
     for number in range(20):
         told = turn(1, f"group {number}")
         assert transaction(history, {"key": "lane 1", "lane": 1}, told)[-1] == told[-1]
+
+
+@pytest.mark.parametrize("nothing", [None, ()])
+def test_nothing_is_never_taken_for_a_value_that_was_missing_too(nothing: Cells) -> None:
+    """Where that value is there, it is one of another type, which the database refuses."""
+    history = PrefetchHistory()
+    told = [(HOLD, ("lane 1",)), (STATE, (nothing,))]
+    for _ in range(3):
+        transaction(history, {"key": "lane 1", "lane": nothing}, told)
+    assert history.guesses("turn", HOLD, {"key": "lane 1", "lane": 7}) == [(STATE, (nothing,))]
+
+
+@pytest.mark.postgres
+def test_a_guess_that_the_database_refuses_costs_one_more_run_and_is_forgotten(
+    postgres: Databases,
+) -> None:
+    with closing(PostgresStore(postgres.fresh())) as store:
+        ran = []
+
+        def job() -> int:
+            ran.append(1)
+            return int(store.server.run("SELECT id FROM lane WHERE id = 1").fetchone() is None)
+
+        wrong = "SELECT id FROM lane WHERE state = $1"
+        poison(store.server._history, kind_of(job, {}).name, wrong, (5,))
+        assert store.batch([job]) == [1]
+        assert len(ran) == 2
+        assert store.batch([job]) == [1]
+        assert len(ran) == 3
+
+        def refused() -> object:
+            ran.append(1)
+            return store.server.run(wrong, (5,)).fetchone()
+
+        (error,) = store.batch([refused])
+        assert isinstance(error, psycopg.errors.UndefinedFunction)
+        assert len(ran) == 4
+
+
+def poison(history: PrefetchHistory, kind: str, sql: str, parameters: tuple[Cells, ...]) -> None:
+    """Lets it expect a read behind the first one of a job."""
+    first = "SELECT id FROM lane WHERE id = 1"
+    for _ in range(3):
+        prefetch = Prefetch(history, kind, {})
+        prefetch.asked(first, ())
+        prefetch.asked(sql, parameters)
+        prefetch.learn()
 
 
 def test_what_does_not_come_any_more_is_no_longer_asked_for() -> None:

@@ -47,8 +47,10 @@ class _AgainError(Exception):
     """The transaction is to be run once more: alone, or after payloads were brought to lanes."""
 
 
-class _NotPreparedError(_AgainError):
-    """It is to be run once more on a connection that prepares nothing."""
+class _OnceMoreError(_AgainError):
+    """It is to be run once more as it is: on a connection that prepares nothing, or without guesses
+    at what it reads.
+    """
 
 
 class PostgresDatabase(PostgresStatements):
@@ -167,7 +169,7 @@ class PostgresDatabase(PostgresStatements):
         for _ in range(_TRIES):
             try:
                 return self._once(job, durable=durable, alone=alone, has_spread=has_spread)
-            except _NotPreparedError:
+            except _OnceMoreError:
                 pass
             except _AgainError:
                 session = self._session
@@ -202,7 +204,10 @@ class PostgresDatabase(PostgresStatements):
             session.woken |= woken  # whoever was told of them forgot it
             session.give_up()
             if isinstance(cause, psycopg.Error):
-                raise self._meant(cause, alone=alone) from error
+                meant = self._meant(cause, alone=alone)
+                if isinstance(meant, psycopg.Error) and session.may_be_a_guess():
+                    meant = _OnceMoreError()
+                raise meant from error
             if session.wants_alone or session.wants_spread:
                 raise _AgainError from error
             raise
@@ -222,7 +227,7 @@ class PostgresDatabase(PostgresStatements):
 
     def _meant(self, error: psycopg.Error, *, alone: bool) -> Exception:
         if self._prepared_elsewhere(error):
-            return _NotPreparedError()
+            return _OnceMoreError()
         match trouble(error):
             case "conflict" if not (alone and error.sqlstate == "23505"):
                 return _AgainError()

@@ -47,6 +47,7 @@ class PostgresLeases:
         self._monotonic = monotonic
         self._held: dict[LaneKey, _Held] = {}
         self.is_reached = True  # the database answers
+        self._reached_since = monotonic()
         self.lost = 0  # leases, since the start
         self._leads_until = 0.0
         self._leads = False
@@ -89,6 +90,11 @@ class PostgresLeases:
         """Whether this process leads."""
         return self._leads
 
+    @property
+    def reached_for(self) -> float:
+        """For how many seconds the database has answered without a break that was noticed."""
+        return self._monotonic() - self._reached_since if self.is_reached else 0.0
+
     async def renew(self) -> None:
         """Renews the leases of this process and drops those that it lost."""
         held = list(self._held.values())
@@ -126,7 +132,9 @@ class PostgresLeases:
         except StoreError:
             self.is_reached = False
             raise
-        self.is_reached = True
+        if not self.is_reached:
+            self.is_reached = True
+            self._reached_since = self._monotonic()
         self._told_time(look.now, before, self._monotonic())
         return look.lanes
 

@@ -3,7 +3,7 @@ together with the first of it, so that one wait brings all.
 
 A guess is a statement with its parameters. Only a statement that is the same, before anything was
 written to a table of it, gets what a guess brought: a wrong guess costs the database some work, and
-changes nothing else.
+changes nothing else. One that the database refuses costs another run of the transaction.
 """
 
 import re
@@ -115,6 +115,12 @@ class PrefetchHistory:
                 found.append((guess.sql, parameters))
         return found[:_MOST]
 
+    def forget(self, kind: str) -> None:
+        """Expects nothing of this kind of transaction until it is learned again."""
+        with self._lock:
+            for key in [key for key in self._guesses if key[0] == kind]:
+                del self._guesses[key]
+
     def learn(self, kind: str, steps: Sequence[_Step], given: Mapping[str, Cells]) -> None:
         """Remembers how a transaction went."""
         with self._lock:
@@ -160,6 +166,8 @@ def _followed(steps: Sequence[_Step], given: Sequence[tuple[str, Cells]]) -> lis
 
 
 def _source(told: Cells, given: Sequence[tuple[str, Cells]]) -> _Source:
+    if told is None or told == ():  # of no type: in another transaction it is no value of theirs
+        return _Source("", told)
     for name, value in given:
         if type(value) is type(told) and value == told:
             return _Source(name)
@@ -195,6 +203,7 @@ class Prefetch:
         self._given = dict(given)
         self._steps: list[_Step] = []
         self._asked: dict[tuple[str, _Params], deque[Reply]] = {}
+        self._has_guessed = False
 
     def give(self, name: str, value: Cells) -> None:
         """Adds a value that is known from now on."""
@@ -235,7 +244,16 @@ class Prefetch:
 
     def ask(self, guess: tuple[str, _Params], reply: Reply) -> None:
         """Notes that the guess was sent."""
+        self._has_guessed = True
         self._asked.setdefault(guess, deque()).append(reply)
+
+    def refused(self) -> bool:
+        """Notes that the database refused a statement; whether it may have been a guess. None is
+        made of this kind of transaction until it is learned again.
+        """
+        if self._has_guessed:
+            self._history.forget(self._kind)
+        return self._has_guessed
 
     def learn(self) -> None:
         """Notes that the transaction was committed."""

@@ -151,6 +151,12 @@ class Session:
         if not self._prefetch.has_asked(guess):
             self._prefetch.ask(guess, connection.send(*guess))
 
+    def may_be_a_guess(self) -> bool:
+        """Whether what the database refused may be a read that was only guessed: without guesses
+        the transaction may go well.
+        """
+        return self._prefetch.refused()
+
     def forget_reads(self) -> None:
         """Forgets results that may have changed since."""
         self._prefetch.forget()
