@@ -53,11 +53,13 @@ class MovedTimes(Struct, frozen=True):
         )
 
     def _storm(self, storm: Storm) -> Storm:
+        known = storm.withheld
         return Storm(
             self.at(storm.pressed_at),
             self.at(storm.urgent_at),
             self.at(storm.rung_at),
             self.at(storm.followed_at),
+            known and replace(known, again_at=self.at(known.again_at)),
         )
 
     def _failures(self, failures: Failures) -> Failures:
