@@ -383,7 +383,7 @@ class App:
         """Moves the steady clock on, and with it all stored times."""
         async with self._lanes.still():
             await self._pipeline.settle_all()
-            await self._writer.run(partial(self._store.move_times_on, seconds))
+            await self._writer.move_times_on(seconds, self._clock)
             if self._steady:
                 self._steady.jump(seconds)
 

@@ -87,9 +87,10 @@ class Replies:
         turn = await self._transactions.run(
             partial(self._store.take_bot_reply, outgoing.id, limits, now)
         )
-        if turn == "go" and target:
-            plain = bot_reply in self._refused
+        plain = bot_reply in self._refused
+        if turn != "later":
             self._refused.discard(bot_reply)
+        if turn == "go" and target:
             refused = await self._send_out(target, bot_reply, now, plain=plain)
             if refused and not plain:
                 self._refused.add(bot_reply)

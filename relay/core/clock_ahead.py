@@ -5,7 +5,7 @@ the clock itself is moved on.
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.action.escalation import EscalationClock
+from relay.core.action.escalation import ActingReply, EscalationClock
 from relay.core.action.heartbeat import Beat
 from relay.core.bot.people import Subscription
 from relay.core.budget import Block, Budget
@@ -42,7 +42,11 @@ class MovedTimes(Struct, frozen=True):
             card,
             entries=tuple(map(self._entry, card.entries)),
             shown=shown,
-            owed=tuple(replace(owed, since=self.at(owed.since)) for owed in card.owed),
+            owed=tuple(
+                replace(owed, since=self.at(owed.since), said=self._said(owed.said))
+                for owed in card.owed
+            ),
+            escalated_at=self.at(card.escalated_at),
             waiting_since=self.if_any(card.waiting_since),
             counted_at=self.at(card.counted_at),
             heard_at=self.at(card.heard_at),
@@ -52,12 +56,17 @@ class MovedTimes(Struct, frozen=True):
             tried_at=self.at(card.tried_at),
         )
 
+    def _said(self, said: ActingReply | None) -> ActingReply | None:
+        return said and replace(said, at=self.at(said.at))
+
     def _storm(self, storm: Storm) -> Storm:
+        known = storm.withheld
         return Storm(
             self.at(storm.pressed_at),
             self.at(storm.urgent_at),
             self.at(storm.rung_at),
             self.at(storm.followed_at),
+            known and replace(known, again_at=self.at(known.again_at)),
         )
 
     def _failures(self, failures: Failures) -> Failures:
@@ -129,6 +138,8 @@ class MovedTimes(Struct, frozen=True):
             started_at=self.at(clock.started_at),
             repeated_at=self.at(clock.repeated_at),
             taken_at=self.at(clock.taken_at),
+            ended_at=self.at(clock.ended_at),
+            owed=self._said(clock.owed),
         )
 
 

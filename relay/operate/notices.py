@@ -96,6 +96,8 @@ class Notices:
         key, now = (notice.kind, notice.subject), self._clock()
         known = self._open.get(key)
         began = known[1] if known else now
+        if known and not notice.firing:  # what began is what ends
+            notice = replace(known[0], firing=False)
         if notice.firing:
             self._open[key] = (notice, began, now)
         else:

@@ -12,6 +12,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from relay.core.routing.lane import LaneKey
 from relay.store.flow import TurnPace
 from relay.store.protocol import Kept, NewPayload, Store, StoreError
@@ -71,6 +73,8 @@ class Writer:
         self._accepted_at = 0.0
         self._ahead = 0
         self._passed = asyncio.Event()
+        # Until when the clock that was moved on gave times, and by how many seconds it was.
+        self._moved: tuple[float, float] = (0.0, 0.0)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -96,6 +100,17 @@ class Writer:
         work now.
         """
         return await self.run_unsynced(self._store.spread)
+
+    async def move_times_on(self, seconds: float, clock: Callable[[], float]) -> None:
+        """Moves all stored times on by so many seconds, and those of payloads that are on their way
+        here by the `clock`, which the caller moves on next. Raises StoreError.
+        """
+
+        def job() -> None:
+            self._store.move_times_on(seconds)
+            self._moved = (clock(), seconds)
+
+        await self.run(job)
 
     async def run(self, job: Callable[[], T]) -> T:
         return await self._behind(self._synced, job)
@@ -230,6 +245,7 @@ class Writer:
     def _commit_accepted(self, taken: list[_Accepting]) -> None:
         if not taken:
             return
+        taken = [each._replace(payloads=self._in_time(each.payloads)) for each in taken]
         together = [payload for each in taken for payload in each.payloads]
         results = self._results([partial(self._store.accept, together)], durable=True)
         if isinstance(results[0], Exception) and not isinstance(results[0], StoreError):
@@ -240,6 +256,16 @@ class Writer:
         else:
             results = _shares(results[0], taken)
         _answer([each.future for each in taken], results)
+
+    def _in_time(self, payloads: Sequence[NewPayload]) -> Sequence[NewPayload]:
+        """The payloads by the present clock. A time of the former one would make them days late."""
+        until, by = self._moved
+        if all(each.accepted_at > until for each in payloads):
+            return payloads
+        return [
+            replace(each, accepted_at=each.accepted_at + by) if each.accepted_at <= until else each
+            for each in payloads
+        ]
 
     def _commit(self, taken: list[_Job], *, durable: bool) -> None:
         if not taken:

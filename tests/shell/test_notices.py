@@ -9,8 +9,10 @@ from relay.core.card.card import Card
 from relay.core.card.fold import Arriving, fold
 from relay.core.event import (
     Answered,
+    BotListens,
     ChatChanged,
     ChatMoved,
+    ClockChanged,
     Contradicted,
     EndReason,
     Event,
@@ -135,6 +137,26 @@ async def test_what_operators_have_to_know_is_told_in_words(event: Event, words:
 )
 def test_what_is_no_news_is_no_notice(event: Event) -> None:
     assert notice_of(event) is None
+
+
+@pytest.mark.parametrize(
+    ("began", "ended"),
+    [
+        (ClockChanged(172_800.0), ClockChanged(0.0)),
+        (
+            BotListens("7", listens=False, why="Conflict", remedy="stop it"),
+            BotListens("7", listens=True),
+        ),
+    ],
+)
+async def test_what_ends_is_what_began(began: Event, ended: Event) -> None:
+    """It said that the clock was set by +0 s, and that a bot receives no updates without a why."""
+    operators = Operators()
+    for event in (began, ended):
+        await operators.hear(event)
+    first, last = (each.alerts[0] for each in operators.posted)
+    assert (first.status, last.status) == ("firing", "resolved")
+    assert first.annotations == last.annotations
 
 
 async def test_the_same_notice_is_told_once_and_is_over_an_hour_after_its_last_cause() -> None:

@@ -10,7 +10,7 @@ import pytest
 from relay.store.protocol import Kept, NewPayload, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
-from tests.build import TELEGRAM
+from tests.build import T0, TELEGRAM
 from tests.store.test_store import new_payload
 
 
@@ -44,6 +44,18 @@ class Watched(SqliteStore):
             raise ValueError("a bug")
         self.done += [f"webhook {each.accepted_at:g}" for each in payloads]
         return super().accept(payloads)
+
+
+async def test_a_payload_on_its_way_while_the_clock_is_moved_on_is_not_late() -> None:
+    """It was two days late, and expired after its first failed call."""
+    store = SqliteStore(":memory:")
+    writer = Writer(store)
+    await writer.accept([new_payload(TELEGRAM, at=T0)])
+    await writer.move_times_on(1000.0, lambda: T0 + 2)
+    await writer.accept([new_payload(TELEGRAM, at=at) for at in (T0 + 1, T0 + 2, T0 + 1003)])
+    rows = store._db.execute("SELECT accepted_at FROM delivery ORDER BY accepted_at").fetchall()
+    writer.close()
+    assert [at - T0 for (at,) in rows] == [1000, 1001, 1002, 1003]
 
 
 async def test_what_waits_is_committed_together_webhooks_before_all_else() -> None:

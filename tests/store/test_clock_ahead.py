@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from relay.core.action.escalation import EscalationClock
+from relay.core.action.escalation import ActingReply, EscalationClock, owed_of
 from relay.core.action.heartbeat import Beat
 from relay.core.bot.people import UpdateEffects
 from relay.core.bot.update import PollState
 from relay.core.budget import Block, Limit
-from relay.core.card.card import Card, Entry, OwedReply
+from relay.core.card.card import Card, Entry, OwedReply, Storm, Withheld
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import Post
-from relay.core.clock_ahead import AHEAD
+from relay.core.clock_ahead import AHEAD, MovedTimes, moved_on
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.people import BOT_REPLY_SECONDS
 from relay.store.protocol import Attempt, Begun, Denied, Store
@@ -97,6 +97,35 @@ def test_a_card_is_due_as_soon_as_it_would_have_been_and_knows_no_future(store: 
     assert store.card(TELEGRAM, GROUP, "") == replace(
         here, waiting_since=T0, heard_at=T0, counted_at=T0
     )
+
+
+@pytest.mark.parametrize("ahead", [THEN - T0, -40.0])
+def test_a_digest_still_knows_what_does_not_pass(ahead: float) -> None:
+    """Its chat was asked again for each text that it does not take."""
+    known = Withheld((1,), (2,), again_at=T0 + ahead)
+    card = Card(GROUP, "", "ops", storm=Storm(T0, withheld=known))
+    moved = MovedTimes(T0, ahead) if ahead > 0 else moved_on(-ahead)
+    storm = moved.card(card).storm
+    assert storm is not None
+    assert storm.withheld == replace(known, again_at=T0)
+
+
+@pytest.mark.parametrize("moved", [MovedTimes(T0, THEN - T0), moved_on(HOURS)])
+def test_an_escalation_is_said_again_only_if_it_is_new(moved: MovedTimes) -> None:
+    """After a clock that was ahead, the open cards of that time never said another one."""
+    is_back = moved.by > 0
+    then, now = (THEN, T0 + 60) if is_back else (T0, T0 + HOURS + 60)
+    said = ActingReply("escalated", then)
+    card = moved.card(
+        Card(
+            GROUP, "", "ops", escalated_at=then, owed=(OwedReply("escalated", (), then, said=said),)
+        )
+    )
+    clock = moved.escalation(EscalationClock("ops", "", "a", T0, then, owed=said))
+    assert owed_of([clock], card.escalated_at) is None
+    assert card.owed[0].said == clock.owed
+    again = replace(clock, owed=ActingReply("escalated", now))
+    assert owed_of([again], card.escalated_at) == again.owed
 
 
 def _held(at: float) -> Entry:
