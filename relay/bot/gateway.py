@@ -11,7 +11,14 @@ from relay.core.action.settings import DiscordBot
 from relay.core.event import BotListens, Event, Noted
 from relay.core.secret import Secret
 from relay.delivery.transport import USER_AGENT
-from relay.platforms.answer import json_object, object_of, text_of, wait_of
+from relay.platforms.answer import (
+    LONGEST_WAIT,
+    json_object,
+    object_of,
+    seconds_of,
+    text_of,
+    wait_of,
+)
 from relay.platforms.discord import gateway
 from relay.platforms.discord.bot import USER_AGENT as DISCORD_AGENT
 from relay.platforms.discord.gateway import (
@@ -25,6 +32,7 @@ from relay.platforms.discord.gateway import (
     GatewaySession,
 )
 from relay.platforms.discord.interactions import Interactions, interaction, register_commands
+from relay.platforms.discord.messages import answer_of
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.supervised import Loop
 
@@ -132,14 +140,15 @@ class Gateway:
         if isinstance(response, NoAnswer):
             raise ConnectionError(response.why)
         body = json_object(response.body)
-        if response.status == 401:
+        own = answer_of(response.status, body).own
+        if response.status == 401 and own:
             return 4004
         if response.status == 429:
-            return GatewayReconnect(wait_of(body.get("retry_after"), response))
+            return GatewayReconnect(wait_of(body.get("retry_after"), response, own=own))
         limit = object_of(body.get("session_start_limit"))
-        left, after = limit.get("remaining"), limit.get("reset_after")
+        left, after = limit.get("remaining"), seconds_of(limit.get("reset_after")) or 0.0
         if isinstance(left, int) and left < _FEW and not self._link.session.session:
-            return GatewayReconnect(max(60.0, (after if isinstance(after, int) else 0) / 1000))
+            return GatewayReconnect(min(max(60.0, after / 1000), LONGEST_WAIT))
         url = text_of(body.get("url"))
         if not url.startswith(("wss://", "ws://")):
             raise ConnectionError("no address")

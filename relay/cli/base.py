@@ -136,15 +136,13 @@ def storage_folder(options: argparse.Namespace) -> Path:
 
 def storage_url(options: argparse.Namespace) -> str:
     """The address of the PostgreSQL in the file of `--storage.url-file` or in the environment;
-    empty: the storage is a folder. Raises ValueError for a file that cannot be read or is
-    empty, and if a folder is named as well.
+    empty: the storage is a folder. Warns if a folder is named as well, which is not used then.
+    Raises ValueError for a file that cannot be read or is empty.
     """
     told = os.environ.get(URL_VARIABLE, "").strip()
     if options.storage is not None and (options.url_file or told):
         other = f"--storage.url-file={options.url_file}" if options.url_file else f"${URL_VARIABLE}"
-        raise ValueError(
-            f"--storage.path={options.storage} and {other} name two storages: name one"
-        )
+        complain(f"--storage.path={options.storage} is not used: {other} names the storage")
     if options.url_file is None:
         return told
     try:

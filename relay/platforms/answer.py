@@ -50,6 +50,8 @@ _PLAIN: dict[OutcomeKind, Callable[[str], Outcome]] = {
     "ThreadGone": ThreadGone,
 }
 LONGEST_WAIT = 86400.0
+# Of a gateway that answers in the platform's place, perhaps for one message alone.
+LONGEST_WAIT_OF_ANOTHER = 3600.0
 _SHORTEST_WAIT = 1.0
 _USUAL_WAIT = 5.0
 _LONGEST_WHY = 300
@@ -228,15 +230,17 @@ def positive_id(value: object) -> str:
     )
 
 
-def wait_of(asked: object, response: Response) -> float:
+def wait_of(asked: object, response: Response, *, own: bool) -> float:
     """How many seconds to wait: as the body asks, else as the `retry-after` header (a number or a
     date) asks, else 5 s.
 
     At least 1 s and at most a day, whatever is asked: calls before the end would make it longer.
+    At most an hour if the answer is not the API's `own`.
     """
+    longest = LONGEST_WAIT if own else LONGEST_WAIT_OF_ANOTHER
     for seconds in (seconds_of(asked), _header_seconds(response)):
         if seconds is not None:
-            return min(max(seconds, _SHORTEST_WAIT), LONGEST_WAIT)
+            return min(max(seconds, _SHORTEST_WAIT), longest)
     return _USUAL_WAIT
 
 

@@ -6,6 +6,13 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _DOTTED = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+|\[[0-9a-f:.]+\]", re.IGNORECASE)
+# An address that RFC 3986 spells as it is, but for its percent signs. Its host has a dot.
+_PLAIN = re.compile(
+    r"https?://([a-z0-9-]+(?:\.[a-z0-9-]+)+)"
+    r"(?:/[A-Za-z0-9/:@!$&'()*+,;=._~%-]*)?"
+    r"(?:\?[A-Za-z0-9/:@!$&'()*+,;=._~?%-]+)?"
+    r"(?:#[A-Za-z0-9/:@!$&'()*+,;=._~?%-]+)?"
+)
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PATH = "/:@!$&'()*+,;=%-._~"
 _MAX_HOST = 253
@@ -17,6 +24,8 @@ def spelled(address: str) -> str:
 
     An address with a user name is refused: it hides where it leads, and may contain a password.
     """
+    if _is_plain(address):
+        return address
     try:
         parts = urlsplit(address)
         host = _host(parts)
@@ -43,7 +52,13 @@ def public(address: str) -> bool:
 
     Telegram drops other links silently (td/telegram/LinkManager.cpp of tdlib/td).
     """
-    return bool(address) and bool(_DOTTED.fullmatch(_host(urlsplit(address))))
+    return _is_plain(address) or bool(address and _DOTTED.fullmatch(_host(urlsplit(address))))
+
+
+def _is_plain(address: str) -> bool:
+    """Whether it is spelled as RFC 3986 has it and public, by a test that is fast."""
+    found = _PLAIN.fullmatch(address)
+    return found is not None and len(found[1]) <= _MAX_HOST and not _PERCENT.search(address)
 
 
 def _host(parts: SplitResult) -> str:

@@ -21,6 +21,8 @@ FaultKind = Literal[
     "not json",
     "too large",
     "blocked",
+    "other json",
+    "throttled",
     "ok false",
     "slow",
     "refused",
@@ -40,6 +42,8 @@ BAD_GATEWAY = (
 
 ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 _JSON = {"Content-Type": "application/json"}
+# A gateway's own error, in words that both platforms use as well.
+_OTHER_JSON = b'{"ok": false, "id": "7", "code": 403, "message": "Blocked by policy", "error": "7"}'
 TOO_LARGE = b"<html><head><title>413 Request Entity Too Large</title></head></html>"
 
 
@@ -178,6 +182,11 @@ def spoiled(fault: Fault) -> Reply | None:
                 {"Content-Type": "text/html"},
                 b"<html><body>Blocked by policy. Event 7.</body></html>",
             )
+        case "other json":
+            return Reply(403, _JSON, _OTHER_JSON)
+        case "throttled":  # by a proxy, which is not the platform
+            said = {"Content-Type": "text/html", "Retry-After": f"{fault.seconds:.0f}"}
+            return Reply(429, said, b"<html><body>Too many requests.</body></html>")
         case "ok false":
             return json_reply(200, _failure(fault.platform, 500, "Internal Server Error"))
         case "empty":

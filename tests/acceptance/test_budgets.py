@@ -199,9 +199,10 @@ def chats_of_one_bot(count: int, limits: Limits | None = None) -> World:
     return world
 
 
-def told(world: World) -> list[tuple[int, int]]:
-    """Every answer of Telegram: after how many whole seconds, and its status."""
-    return [(int(call.at - T0), call.status) for call in world.telegram.calls]
+def told(world: World, platform: Platform = "telegram") -> list[tuple[int, int]]:
+    """Every answer of the platform: after how many whole seconds, and its status."""
+    made = world.telegram.calls if platform == "telegram" else world.discord.calls
+    return [(int(call.at - T0), call.status) for call in made]
 
 
 async def test_a_limit_of_the_whole_bot_is_told_to_three_of_its_chats_and_then_waited_for() -> None:
@@ -249,6 +250,43 @@ async def test_two_chats_that_are_limited_each_for_itself_hold_up_no_other_chat_
         await world.post(group(f"db-{team}", team=str(team)))
     await world.run(until=2 * HOUR)
     assert told(world) == [(0, 429), (0, 429), (0, 200), (5, 200), (3600, 200)]
+
+
+@pytest.mark.parametrize(
+    ("platform", "then"),
+    [("telegram", [(1, 200), (3600, 200)]), ("discord", [(3600, 200), (3600, 200)])],
+)
+async def test_a_proxy_that_limits_one_text_for_a_day_holds_up_its_chat_for_an_hour(
+    platform: Platform, then: list[tuple[int, int]]
+) -> None:
+    """On Discord it may be the edge, which limits all calls of an address."""
+    world = by_team([webhook(HOOK), webhook(1000)])
+    world.discord.add_webhook(1000, "token", CHANNEL)
+    world.discord.webhooks[HOOK].token = "token"
+    if platform == "telegram":
+        world = chats_of_one_bot(2)
+    for where in ("telegram", "discord"):
+        world.faults.add(where, "*", "throttled", text="poison", seconds=24 * HOUR)
+    await world.post(group("poison"))
+    await world.run(until=1)
+    await world.post(group("good-0"))
+    await world.post(group("good-1", team="1"))
+    await world.run(until=2 * HOUR)
+    assert told(world, platform)[:3] == [(0, 429), *then]
+
+
+async def test_an_edge_that_limits_the_address_is_asked_once_and_waited_for() -> None:
+    world = by_team([webhook(1000 + number) for number in range(20)])
+    for number in range(20):
+        world.discord.add_webhook(1000 + number, "token", CHANNEL)
+    world.faults.add("discord", "*", "throttled", until=T0 + 600, seconds=600)
+    for number in range(20):
+        await world.post(group(f"db-{number}", team=str(number)))
+    await world.run(until=HOUR)
+    made = told(world, "discord")
+    assert made[0] == (0, 429)
+    assert {(at >= 600, status) for at, status in made[1:]} == {(True, 200)}
+    assert len(made) == 21
 
 
 async def test_webhooks_of_one_channel_share_a_budget_that_no_header_tells_of() -> None:

@@ -33,7 +33,7 @@ from tests.world import CHAT, HOOK, SPARE, AtOnce, World, discord_target, telegr
 # What a box in between does to a call, or a late answer.
 BOX: tuple[FaultKind, ...] = (
     "502", "hang", "cut before", "cut after", "not json", "blocked", "too large", "slow", "empty",
-    "half", "redirect", "endless", "429",
+    "half", "redirect", "endless", "429", "other json", "throttled",
 )  # fmt: skip
 LATE = 20.0  # seconds: later than an answer is waited for
 EXPIRE_AFTER, LONG = 30_000.0, 40_000.0  # seconds: a wait may be longer than anything waits

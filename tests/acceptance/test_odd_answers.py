@@ -15,8 +15,8 @@ from tests.world_http import LITTLE_PATIENCE, PATIENCE, HttpWorld
 
 CARRIED_OUT: Sequence[FaultKind] = ("cut after", "half", "short", "endless")
 ANSWERS: Sequence[FaultKind] = (
-    "500", "502", "ok false", "cut before", "not json", "too large", "blocked", "empty",
-    "redirect", *CARRIED_OUT,
+    "500", "502", "ok false", "cut before", "not json", "too large", "blocked", "other json",
+    "empty", "redirect", *CARRIED_OUT,
 )  # fmt: skip
 BLIND = (15, 30, 60, 60)  # seconds between calls whose message may be in the chat
 

@@ -85,8 +85,10 @@ async def expiring(world: World) -> int:
 
 KINDS: tuple[FaultKind, ...] = (
     "500", "502", "hang", "cut before", "cut after", "not json", "blocked", "too large", "slow",
+    "other json",
 )  # fmt: skip
 HANGING: tuple[FaultKind, ...] = ("hang", "slow")
+FULL = 18  # calls that a group takes within a minute
 
 
 MANY_FAIL = (
@@ -140,7 +142,9 @@ async def _hold_up(kind: FaultKind, platform: str, pauses: Sequence[float], bad:
         calls = sum(at <= when < sent for when in recorded.of(f"Alert-{BAD}"))
         assert calls <= (1 if kind in HANGING else bad)
         longest = 15 if kind in HANGING else 1
-        assert sent - at <= longest + FRESH_PAUSE + 1.2 * (len(pauses) + 1)  # the chat's pace
+        in_time = sent - at <= longest + FRESH_PAUSE + 1.2 * (len(pauses) + 1)  # the chat's pace
+        minute = sum(sent - 60 <= when < sent for when, _ in recorded.requests)
+        assert in_time or minute >= FULL  # two cards may fail once more than half of a budget
     (row,) = world.balance()
     assert (row.dead, row.delivered) == (0, len(accepted))
 

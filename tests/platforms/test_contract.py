@@ -85,22 +85,22 @@ def answered(
     return ALL[name].outcome(ENDPOINTS[name].lane, step, Response(status, headers or {}, raw))
 
 
+def own_error(status: int, words: str = "no", **more: object) -> dict[str, object]:
+    """The error of every platform in one."""
+    telegram = {"ok": False, "error_code": status, "description": words}
+    return telegram | {"message": words, "code": 0, "error": words} | more
+
+
 @every_platform
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<html>no</html>",
-        {"ok": False, "message": "no", "code": 0, "description": "no", "error": "no"},
-    ],
-)
+@pytest.mark.parametrize("body", [b"", b"<html>no</html>", own_error(429)])
 @pytest.mark.parametrize("step", [None, *STEPS])
 def test_a_429_waits_and_a_5xx_is_tried_again(
     name: Platform, body: object, step: Step | None
 ) -> None:
     assert isinstance(answered(name, 429, body, step=step), RateLimited)
     for status in (500, 502, 503, 504, 520, 599):
-        assert isinstance(answered(name, status, body, step=step), Unavailable | Unknown), status
+        said = own_error(status) if isinstance(body, dict) else body
+        assert isinstance(answered(name, status, said, step=step), Unavailable | Unknown), status
 
 
 REFUSALS = (400, 401, 403, 404, 405, 410, 413, 415, 421, 422, 431, 451)
@@ -108,19 +108,28 @@ REFUSALS = (400, 401, 403, 404, 405, 410, 413, 415, 421, 422, 431, 451)
 
 @every_platform
 def test_another_4xx_of_the_platform_is_not_tried_again_as_it_was(name: Platform) -> None:
-    own = {"ok": False, "message": "no", "code": 0, "description": "no", "error": "no"}
     for status in REFUSALS:
+        own = own_error(status)
         assert not isinstance(answered(name, status, own), (*AGAIN, Delivered, Moved)), status
 
 
 @every_platform
-@pytest.mark.parametrize("body", [b"", b"<html>no</html>", b"null", b"[]", {"error": "no"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"<html>no</html>", b"null", b"[]", {"error": "no"}),
+        *({"ok": False}, {"ok": False, "error": "no"}, {"ok": False, "error_code": 403}),
+        *({"code": "AccessDenied", "message": "no"}, {"code": 403, "message": "no"}),
+        *({"code": None, "message": "no"}, {"id": "123456", "title": "no"}, {"message": "no"}),
+    ],
+)
 @pytest.mark.parametrize("step", [None, *STEPS])
 def test_a_4xx_of_a_box_in_between_is_no_verdict(
     name: Platform, body: object, step: Step | None
 ) -> None:
-    if name == "toy" and body == {"error": "no"}:
-        return  # this is how the toy says no
+    """Also where its JSON has some of the platform's own words."""
+    if name == "toy" and isinstance(body, dict) and not {"id", "error"}.isdisjoint(body):
+        return  # this is how the toy answers
     for status in (*REFUSALS, 407, 408, 499):
         assert isinstance(answered(name, status, body, step=step), Unavailable), status
 
@@ -171,17 +180,21 @@ def test_without_an_answer_it_matters_whether_bytes_had_left(name: Platform) -> 
 def test_the_wait_is_what_was_asked_within_reason(
     name: Platform, asked: object, header: str, wait: float
 ) -> None:
-    body = {
-        "ok": False,
-        "description": "slow",
-        "message": "slow",
-        "retry_after": asked,
-        "parameters": {"retry_after": asked},
-    }
+    body = own_error(429, retry_after=asked, parameters={"retry_after": asked})
     headers = {"retry-after": header, "date": "Wed, 26 Aug 2026 12:00:00 GMT"}
     limited = answered(name, 429, body, headers)
     assert isinstance(limited, RateLimited)
     assert limited.retry_after == wait
+
+
+@every_platform
+@pytest.mark.parametrize("asked", ["86400", "Thu, 27 Aug 2026 12:00:00 GMT", "inf"])
+def test_a_box_in_between_is_waited_for_an_hour_at_most(name: Platform, asked: str) -> None:
+    headers = {"retry-after": asked, "date": "Wed, 26 Aug 2026 12:00:00 GMT"}
+    for body in (b"<html>too many</html>", b"", {"detail": "too many", "retry_after": 86400}):
+        limited = answered(name, 429, body, headers)
+        assert isinstance(limited, RateLimited)
+        assert limited.retry_after == 3600.0
 
 
 @every_platform
@@ -285,9 +298,7 @@ def test_no_secret_shows_in_a_repr_or_in_an_outcome(name: Platform, step: Step) 
     assert SECRET not in repr(request) + repr(endpoint) + request.body.decode()
     page = f"<html>no such page: {request.url.reveal()}</html>".encode()
     said = f"nothing at {request.url.reveal()}"
-    own = json.dumps(
-        {"ok": False, "error_code": 404, "description": said, "code": 0, "message": said}
-    ).encode()
+    own = json.dumps(own_error(404, said)).encode()
     for status in (200, 301, 400, 401, 403, 404, 429, 500, 502):
         assert SECRET not in repr([answered(name, status, body, step=step) for body in (page, own)])
     assert all(SECRET not in limit.key for limit in ALL[name].budgets(endpoint, Limits()))

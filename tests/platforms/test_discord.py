@@ -83,7 +83,7 @@ def refused(
         (400, 240000, POST, Rejected),
         (400, 40005, POST, Rejected),
         (413, 50045, POST, Rejected),
-        (400, 1, POST, Rejected),
+        (400, 10001, POST, Rejected),
         (400, 220001, POST, ChatDown),
         (400, 220002, POST, ChatDown),
         (400, 220003, POST, ChatDown),

@@ -45,14 +45,14 @@ def test_the_storage_is_that_of_the_environment_or_the_present_folder(
 
 @pytest.mark.parametrize("verb", ["serve", "status", "queue list"])
 @pytest.mark.parametrize("other", ["--storage.url-file=url", "$ALERT_RELAY_STORAGE_URL"])
-def test_a_folder_and_a_database_are_not_named_together(
+def test_a_folder_beside_a_database_is_not_used_and_that_is_said(
     verb: str,
     other: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Who has the address in the environment and asks about a folder gets no other storage."""
+    """Who has the address in the environment and asks about a folder learns whose answer it is."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "url").write_text("postgresql://relay@127.0.0.1:1/relay")
     options = [other]
@@ -60,5 +60,5 @@ def test_a_folder_and_a_database_are_not_named_together(
         monkeypatch.setenv(other[1:], "postgresql://relay@127.0.0.1:1/relay")
         options = []
     assert main([*verb.split(), "--storage.path=old", *options]) == 2
-    said = f"--storage.path=old and {other} name two storages: name one"
+    said = f"--storage.path=old is not used: {other} names the storage"
     assert said in capsys.readouterr().err

@@ -15,6 +15,7 @@ from relay.core.event import BotListens, Event, Noted
 from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
 from relay.core.text.richtext import RichText
+from relay.delivery.calls import Exchange
 from relay.delivery.transport import Transport
 from relay.platforms.discord.gateway import GatewaySession
 from relay.platforms.discord.interactions import (
@@ -26,7 +27,7 @@ from relay.platforms.discord.interactions import (
     noted,
     told,
 )
-from relay.platforms.http import NoAnswer, Response
+from relay.platforms.http import NoAnswer, Request, Response
 from relay.store.protocol import StoreError
 from tests.gateway_sandbox import ANSWER_WITHIN, GatewaySandbox
 
@@ -66,11 +67,13 @@ class World:
             raise StoreError("disk I/O error")
         self.kept.append(session)
 
-    def gateway(self, session: GatewaySession | None = None) -> Gateway:
+    def gateway(
+        self, session: GatewaySession | None = None, exchange: Exchange | None = None
+    ) -> Gateway:
         found = Gateway(
             self.bot,
             self.take,
-            self.transport.send,
+            exchange or self.transport.send,
             self.keep,
             self.clock,
             self.events.append,
@@ -194,6 +197,21 @@ async def test_a_token_that_the_api_refuses_opens_no_connection(world: World) ->
     world.gateway()
     await until(lambda: bool(world.events))
     assert world.sandbox.log == []
+
+
+async def test_a_firewall_that_asks_for_a_login_does_not_end_the_connection_for_good(
+    world: World,
+) -> None:
+    """It was taken for Discord's word on the token: no press was heard until the next start."""
+    answers = [Response(401, {}, b"<html><body>Please log in.</body></html>")]
+    send = world.transport.send
+
+    async def spoiled(request: Request) -> Response | NoAnswer:
+        return answers.pop() if answers else await send(request)
+
+    world.gateway(exchange=spoiled)
+    await until(lambda: "identify" in world.sandbox.log)
+    assert not any(isinstance(each, BotListens) and not each.listens for each in world.events)
 
 
 async def test_the_local_discord_takes_one_answer_within_three_seconds(world: World) -> None:

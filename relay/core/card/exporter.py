@@ -25,7 +25,6 @@ _CONTROLLER = re.compile(
 )
 _KUBELETS = re.compile(r"^(?:kubelet|.*cadvisor.*)$")  # tell of all pods, and are none
 _PROXY = "kube-rbac-proxy"  # the container in front of an exporter that checks who reads it
-_PORT = re.compile(r"(.*[^:\]]|\[.*\]):([0-9]{1,5})", re.DOTALL)
 # Ports of Prometheus' exporters, without those that servers in the same range use, and the
 # kubelet's.
 _EXPORTER_PORTS = range(9100, 10000)
@@ -33,6 +32,9 @@ _SERVERS_PORTS = frozenset({9200, 9300, 9418, 9999})
 _OTHER_PORTS = frozenset({10250, 10249, 10255, 15692})
 _OWN = frozenset({"pod", "container", "namespace", "service", "job", "endpoint"})
 _ALL_REMEMBERED = 2000  # characters of all names of an alert
+_REMEMBERED = 100  # characters of a value
+_LONGEST_PORT, _LONGEST_ADDRESS = 5, 300
+_METRICS = "kube-state-metrics"
 
 
 def scraped(labels: Labels) -> Set[str]:
@@ -40,20 +42,23 @@ def scraped(labels: Labels) -> Set[str]:
     is ill.
     """
     job = labels.get("job", "").rpartition("/")[2]
-    metrics = any(
-        "kube-state-metrics" in labels.get(name, "")
-        for name in ("job", "service", "app_kubernetes_io_name", "app")
+    service = labels.get("service", "")
+    metrics = (
+        _METRICS in labels.get("job", "")
+        or _METRICS in service
+        or _METRICS in labels.get("app_kubernetes_io_name", "")
+        or _METRICS in labels.get("app", "")
     )
     instance, pod = labels.get("instance", ""), labels.get("pod", "")
-    exporter = metrics or bool(_EXPORTER.search(job)) or _exporters_port(instance)
-    of_exporter = _EXPORTER.search(pod) or (exporter and job and job in pod)
-    kubelet = _KUBELETS.match(job) or _KUBELETS.match(labels.get("service", ""))
+    exporter = metrics or _is_exporter(job) or _exporters_port(instance)
+    of_exporter = pod and (bool(_EXPORTER.search(pod)) or bool(exporter and job and job in pod))
+    kubelet = _is_kubelet(job) or _is_kubelet(service)
     told = _Telling(
         metrics=metrics,
         exporter=exporter,
         proxied=labels.get("container", "").startswith(_PROXY),
-        own_pod="kube-state-metrics" in pod if metrics else bool(of_exporter) and not kubelet,
-        controller=bool(_CONTROLLER.match(pod)) and not metrics and not kubelet,
+        own_pod=_METRICS in pod if metrics else bool(of_exporter) and not kubelet,
+        controller=bool(pod and _CONTROLLER.match(pod)) and not metrics and not kubelet,
         service=_is_scraped_service(labels, job),
         host=bool(instance and _EXPORTER.search(host(instance))),
         told=bool(instance or labels.get("job")),
@@ -68,8 +73,22 @@ def _is_scraped_service(labels: Labels, job: str) -> bool:
     the metric.
     """
     service = labels.get("service", "")
-    is_targets = "endpoint" in labels or "pod" in labels or service == job
-    return is_targets or bool(_EXPORTER.search(service))
+    return "endpoint" in labels or "pod" in labels or service == job or _is_exporter(service)
+
+
+def _is_exporter(value: str) -> bool:
+    """Whether a job or service is named like an exporter."""
+    return _known_exporter(value) if len(value) <= _REMEMBERED else bool(_EXPORTER.search(value))
+
+
+@lru_cache(maxsize=1024)
+def _known_exporter(value: str) -> bool:
+    return bool(_EXPORTER.search(value))
+
+
+def _is_kubelet(value: str) -> bool:
+    """Whether a job or service tells of all pods."""
+    return ("kubelet" in value or "cadvisor" in value) and bool(_KUBELETS.match(value))
 
 
 class _Telling(NamedTuple):
@@ -133,21 +152,33 @@ def shown_value(labels: Labels, name: str) -> str:
 
 def _is_scraped_port(value: str, labels: Labels) -> bool:
     return _exporters_port(value) or (
-        bool(_EXPORTER.search(labels.get("job", "").rpartition("/")[2])) and "://" not in value
+        "://" not in value and _is_exporter(labels.get("job", "").rpartition("/")[2])
     )
 
 
 def _exporters_port(address: str) -> bool:
-    if ":" not in address or "://" in address or len(address) >= 300:
-        return False
-    found = _PORT.fullmatch(address)
-    port = int(found[2]) if found else 0
+    port = int(_parted(address)[1] or 0)
     return port in _OTHER_PORTS or (port in _EXPORTER_PORTS and port not in _SERVERS_PORTS)
 
 
 def host(address: str) -> str:
     """The address without its port."""
-    if ":" not in address or "://" in address or len(address) >= 300:
-        return address
-    found = _PORT.fullmatch(address)
-    return found[1] if found else address
+    return _parted(address)[0]
+
+
+def _parted(address: str) -> tuple[str, str]:
+    """The host and the port of `HOST:PORT` or `[IPV6]:PORT`; the whole text and nothing if it is
+    none.
+    """
+    before, _, port = address.rpartition(":")
+    if not (
+        before
+        and len(port) <= _LONGEST_PORT
+        and port.isascii()
+        and port.isdigit()
+        and len(address) < _LONGEST_ADDRESS
+        and "://" not in address
+    ):
+        return address, ""
+    is_host = before[-1] not in ":]" or (before[-1] == "]" and before[0] == "[")
+    return (before, port) if is_host else (address, "")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -22,10 +23,13 @@ _LABELS = re.compile(r"\s*\bLABELS?\s*[:=]\s*[^\n]*")
 _VALUE = re.compile(r"(?:(?<!\.)\.)?\s*\bVALUE\s*[:=]\s*([^\s,]+)")
 _INSTANCE = re.compile(r"\s*\(instance\s*([^()\s]*)\s*\)")
 _TWICE = re.compile(r"(?<![^\s\"'(])([\w.-]{2,80})/\1(?![\w./-])")
+_SLASHED = re.compile(r"[\w.-]/[\w.-]")
 _MAP = re.compile(r"\s*map\[[^\]\n]*\]")
+# A digit, or a dash before one, with nothing before it that could belong to a name; then a unit or
+# decimals. It begins with a class of characters, which is found fast.
 _FIGURE = re.compile(
-    r"(?<![\w.:/-])-?\d[\d.,]*\s?(?:%|°C|[kKMGT]i?B\b|ms\b|s\b)"
-    r"|(?<![\w.:/-])-?\d+\.\d+(?![\w.:/-])"
+    r"[-\d](?<![\w.:/-][-\d])(?:(?<=\d)|(?=\d))"
+    r"(?:[\d.,]*\s?(?:%|°C|[kKMGT]i?B\b|ms\b|s\b)|\d*\.\d+(?![\w.:/-]))"
 )
 _WORDS = re.compile(r"[^\W_]+(?:\.\d+)?%?")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -36,6 +40,7 @@ _EMPTY_WORDS = frozenset({
 })  # fmt: skip
 _NEW_WORDS = 0.34  # fraction of its words: a text with so many new words adds something
 _SEEN = 6000  # characters of an annotation that are read
+_REMEMBERED = 100  # characters of a name
 
 
 class Details(Struct, frozen=True):
@@ -90,18 +95,34 @@ def wrong(
     if not first and not second:
         found = figure(annotations, labels, value)
         return Details(others or found, "", found)
-    valued = bool(second) and bool(_VALUE.search(annotations.get("description", "")[:_SEEN]))
+    described = annotations.get("description", "")[:_SEEN]
+    valued = bool(second) and "VALUE" in described and bool(_VALUE.search(described))
     says_more = _says(second, told) + 2 * valued > _says(first, told)
     better, other = (second, first) if says_more else (first, second)
     if not better:
         better, other = other, ""
-    known = _words(" ".join((better, _CAMEL.sub(" ", labels.get("alertname", "")), *told)))
-    new = _words(other) - known
-    adds = bool(new) and len(new) >= _NEW_WORDS * len(_words(other))
+    adds = bool(other) and _adds(other, (better, _spaced(labels.get("alertname", "")), *told))
     full_stop = better.endswith(".") and not better.endswith("..")
     text = better[:-1] if full_stop else better
     more = "\n".join(filter(None, (other if adds else "", others)))
     return Details(text, more, figure(annotations, labels, value))
+
+
+def _adds(other: str, told: Sequence[str]) -> bool:
+    """Whether many words of the text are not among those that are told."""
+    words = _words(other)
+    new = words - _words(" ".join(told))
+    return bool(new) and len(new) >= _NEW_WORDS * len(words)
+
+
+def _spaced(name: str) -> str:
+    """The name with its words apart."""
+    return _known_spaced(name) if len(name) <= _REMEMBERED else _CAMEL.sub(" ", name)
+
+
+@lru_cache(maxsize=1024)
+def _known_spaced(name: str) -> str:
+    return _CAMEL.sub(" ", name)
 
 
 def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str = "value") -> str:
@@ -115,9 +136,9 @@ def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str
         if "VALUE" in text and (found := _VALUE.search(text)):
             return f"{value} {one_line(found[1])[:20]}"
     summed = annotations.get("summary", "")[:_SEEN]
+    held = " ".join(labels.values()) if len(labels) < 100 else ""
     for text in texts:
-        held = " ".join(labels.values()) if len(labels) < 100 else ""
-        hits = [hit[0].strip() for hit in _FIGURE.finditer(text)]
+        hits = [hit.strip() for hit in _FIGURE.findall(text)]
         fresh = [hit for hit in hits if hit not in held and (text is summed or hit not in summed)]
         if fresh:
             return one_line(next((hit for hit in fresh if "." in hit and hit[-1] == "%"), fresh[0]))
@@ -151,14 +172,27 @@ def _others(annotations: Mapping[str, str]) -> str:
     """Annotations under names that the author chose: titles and texts first, the others by name."""
     found = [
         (name, text.strip())
-        for name, text in sorted(annotations.items())
-        if text.strip() and name not in _USUAL and not _NO_TEXT.search(name)
+        for name, text in annotations.items()
+        if name not in _USUAL and _is_text(name) and text.strip()
     ]
+    if not found:
+        return ""
+    found.sort()
     texts = [text for each in _TEXTS for name, text in found if name.lower() == each]
     named = [f"{one_line(name)}: {text}" for name, text in found if name.lower() not in _TEXTS]
     if not texts and len(found) == 1 and not any(annotations.get(name) for name in _USUAL):
         return found[0][1]
     return "\n".join((*texts, *named))
+
+
+def _is_text(name: str) -> bool:
+    """Whether an annotation of that name is a text of the author."""
+    return _known_text(name) if len(name) <= _REMEMBERED else not _NO_TEXT.search(name)
+
+
+@lru_cache(maxsize=1024)
+def _known_text(name: str) -> bool:
+    return not _NO_TEXT.search(name)
 
 
 def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
@@ -175,9 +209,13 @@ def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
         text = _INSTANCE.sub(lambda found: "" if found[1] in known else found[0], text)
     if "map[" in text:
         text = _MAP.sub("", text)
-    if "/" in text:  # most jobs are named like their service: `of the checkout/checkout targets`
+    if "/" in text and _SLASHED.search(
+        text
+    ):  # most jobs are named like their service: `of the checkout/checkout targets`
         values = labels.values()
         text = _TWICE.sub(lambda found: found[1] if found[1] in values else found[0], text)
+    if text.isprintable():  # it has one line
+        return text.strip().removeprefix(", ")
     lines = [line.rstrip() for line in text.strip().splitlines()]
     return "\n".join(lines).strip().removeprefix(", ")
 

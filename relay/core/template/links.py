@@ -29,7 +29,9 @@ _WORD = re.compile(r"\w{2,}")
 _PROSE_WORDS = 3
 _PERCENT = {number: quote(chr(number), safe="") for number in range(128)}
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_OPENS, _BETWEEN, _CLOSES = "%7B", "%2C%20", "%7D"  # of a list of matchers: `{`, `, ` and `}`
 _REMEMBERED = 1024  # characters of an address whose result is remembered
+_LABEL_REMEMBERED = 200  # characters of a label whose matcher is remembered
 _LONGEST_SEEN = 65536  # characters; a rewrite may shorten it
 
 
@@ -77,10 +79,13 @@ def silence(view: View, ignores: Set[str] = frozenset()) -> str:
     if not view.external_url or not firing:
         return ""
     names = sorted({labels.get("alertname", "") for labels in firing})
+    others = firing[1:]
     shared = {
         name: value
         for name, value in firing[0].items()
-        if value and name not in ignores and all(labels.get(name) == value for labels in firing)
+        if value
+        and name not in ignores
+        and (not others or all(labels.get(name) == value for labels in others))
     }
     placing = {name for name in shared if tier(name)[0] in PLACING and not is_volatile(name)}
     kept = {
@@ -93,12 +98,23 @@ def silence(view: View, ignores: Set[str] = frozenset()) -> str:
             return ""
         matchers = []
     elif len(names) == 1:
-        matchers = [f"alertname={_quoted(names[0])}"]
+        matchers = [_matcher("alertname", names[0])]
     else:
-        matchers = [f"alertname=~{_quoted('|'.join(map(_literal, names)))}"]
-    matchers += [f"{name}={_quoted(value)}" for name, value in sorted(kept.items())]
-    written = _in_address("{" + ", ".join(matchers) + "}")
+        matchers = [_in_address(f"alertname=~{_quoted('|'.join(map(_literal, names)))}")]
+    matchers += [_matcher(name, value) for name, value in sorted(kept.items())]
+    written = f"{_OPENS}{_BETWEEN.join(matchers)}{_CLOSES}"
     return f"{view.external_url.rstrip('/')}/#/silences/new?filter={written}"
+
+
+def _matcher(name: str, value: str) -> str:
+    """`name="value"` for an address."""
+    known = len(name) + len(value) <= _LABEL_REMEMBERED
+    return _written(name, value) if known else _written.__wrapped__(name, value)
+
+
+@lru_cache(maxsize=1024)  # alerts share most of their labels
+def _written(name: str, value: str) -> str:
+    return _in_address(f"{name}={_quoted(value)}")
 
 
 def _silence(view: View, ignores: Set[str]) -> str:
@@ -114,6 +130,8 @@ def prose(annotation: str) -> str:
     link with a word or two.
     """
     seen = annotation[:_LONGEST_SEEN]
+    if "://" not in seen:
+        return annotation.strip()
     beside = _ADDRESS.sub(" ", seen)
     is_link = beside != seen and len(_WORD.findall(beside)) < _PROSE_WORDS
     return "" if is_link else annotation.strip()
@@ -216,6 +234,8 @@ def _reachable(host: str) -> bool:
 def _annotation(view: View, first: AlertView | None, *names: str) -> str:
     sources = (view.common_annotations, first.annotations if first else {})
     found = next((source[name] for name in names for source in sources if source.get(name)), "")
+    if not found:
+        return ""
     within = _ADDRESS.search(found[:_LONGEST_SEEN])  # as in `[Runbook](https://...)`
     return within[0] if within and not found.startswith(within[0]) else found
 

@@ -3,7 +3,6 @@ every step is counted.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
@@ -109,7 +108,7 @@ class Run:
         text = self.fitted(value)
         self.charge(1 + price.made(text))
         self.values.append(text)
-        return Markup(placeholder(len(self.values) - 1))  # noqa: S704 - digits between two noncharacters
+        return _printed(len(self.values) - 1)
 
     def fitted(self, value: object) -> RichText | str:
         """The printed form of the value, shortened to the limit. Of a long text only the kept part
@@ -129,6 +128,12 @@ class Run:
         rich = RichText(text) if isinstance(text, str) else text
         said = self.reader.say("characters", size)
         return concat([shorten(rich, self.limit, lambda part: len(part.text)), " ", said])
+
+
+@lru_cache(maxsize=1024)
+def _printed(index: int) -> Markup:
+    """What a template prints in place of a value."""
+    return Markup(placeholder(index))  # noqa: S704 - digits between two noncharacters
 
 
 def shown(value: object) -> RichText | str:
@@ -246,8 +251,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Jinja's `getattr`, with the result for a type and a name remembered."""
         if _sees(obj, attribute):
-            with suppress(AttributeError):
+            try:
                 return getattr(obj, attribute)
+            except AttributeError:
+                pass  # Jinja tells of it
         return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:

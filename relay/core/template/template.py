@@ -99,7 +99,7 @@ def _shipped(name: str, source: str) -> _Built:
     return _built(name, _SANDBOX.parse(source, name, name))
 
 
-class Templates(Struct, frozen=True):
+class Templates(Struct, frozen=True, eq=False):
     """All templates of a configuration by name, without those that have faults. `builtin` are the
     built-in ones, even if others have taken their names; their blocks replace missing ones.
     """
@@ -109,22 +109,31 @@ class Templates(Struct, frozen=True):
 
     def parts(
         self, name: str, markup: MarkupName, shows: Set[str] = frozenset(BLOCKS)
-    ) -> dict[str, Part]:
+    ) -> Mapping[str, Part]:
         """The blocks of a template that a platform `shows`, with built-in ones in place of those
         that it leaves out. Raises TemplateError.
         """
-        if name not in self.by_name:
-            raise TemplateError(name, 1, f"there is no template {name!r}")
-        own = self.by_name[name]
-        discord = markup == "discord" or not own.blocks.keys().isdisjoint({"title", "content"})
-        base = _DISCORD if discord else _TELEGRAM
-        parts: dict[str, Part] = {}
-        for lending in (self.builtin, self.by_name):
-            parts |= _blocks(lending, _DISCORD, "discord", _EVERYWHERE & shows)
-            parts |= _blocks(lending, base, BUILT_IN[base], shows)
-        if own.whole or self.by_name.get(base, own).whole:  # its first line becomes the content
-            parts.pop("content", None)
-        return parts | _blocks(self.by_name, name, markup, shows)
+        return _parts(self, name, markup, frozenset(shows))
+
+
+@lru_cache(maxsize=32)  # for a few receivers, by the identity of the templates
+def _parts(
+    templates: Templates, name: str, markup: MarkupName, shows: frozenset[str]
+) -> Mapping[str, Part]:
+    """`Templates.parts`."""
+    by_name = templates.by_name
+    if name not in by_name:
+        raise TemplateError(name, 1, f"there is no template {name!r}")
+    own = by_name[name]
+    discord = markup == "discord" or not own.blocks.keys().isdisjoint({"title", "content"})
+    base = _DISCORD if discord else _TELEGRAM
+    parts: dict[str, Part] = {}
+    for lending in (templates.builtin, by_name):
+        parts |= _blocks(lending, _DISCORD, "discord", _EVERYWHERE & shows)
+        parts |= _blocks(lending, base, BUILT_IN[base], shows)
+    if own.whole or by_name.get(base, own).whole:  # its first line becomes the content
+        parts.pop("content", None)
+    return parts | _blocks(by_name, name, markup, shows)
 
 
 def _blocks(
@@ -417,7 +426,7 @@ def _mentioning(
     form: Form,
 ) -> Message:
     """The message with the configured mentions for its firing alerts, if they fit into it."""
-    if reply in ("repeated", "resolved"):  # they were mentioned when it fired
+    if not policy.mentions or reply in ("repeated", "resolved"):  # mentioned when it fired
         return message
     alerts: tuple[AlertView, ...] = view.about or view.alerts
     firing = [alert.labels for alert in alerts if alert.status == "firing"]

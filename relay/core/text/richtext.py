@@ -98,10 +98,11 @@ def concat(parts: Iterable[RichText | str]) -> RichText:
             texts.append(part)
             offset += len(part)
             continue
-        texts.append(part.text)
-        if part.spans:
-            spans += _shifted(part.spans, offset)
-        offset += len(part.text)
+        text, inner = part.text, part.spans
+        texts.append(text)
+        if inner:
+            spans += _shifted(inner, offset)
+        offset += len(text)
     return RichText("".join(texts), tuple(spans))
 
 
@@ -110,7 +111,7 @@ def join(separator: RichText | str, parts: Iterable[RichText | str]) -> RichText
     pieces: list[RichText | str] = []
     for part in parts:
         pieces += (separator, part)
-    return concat(pieces[1:])
+    return concat(pieces[1:]) if len(pieces) != 2 else _rich(pieces[1])
 
 
 def cut(rich: RichText, start: int, end: int) -> RichText:
@@ -124,7 +125,9 @@ def cut(rich: RichText, start: int, end: int) -> RichText:
         if span.start >= end:
             break
         first, last = max(span.start, start) - start, min(span.end, end) - start
-        if first < last:
+        if (first, last) == (span.start, span.end):
+            spans.append(span)
+        elif first < last:
             spans.append(Span(span.kind, first, last, span.value))
     return RichText(rich.text[start:end], tuple(spans))
 
@@ -182,7 +185,7 @@ def _place(span: Span) -> tuple[int, int]:
 def _is_normal(ordered: Sequence[Span], size: int) -> bool:
     """Whether spans in order are as `normalise` leaves them, as most are."""
     within: list[Span] = []
-    ended: set[tuple[int, Kind, str]] = set()
+    last: dict[Kind, Span] = {}
     for span in ordered:
         kind, start, end = span.kind, span.start, span.end
         while within and within[-1].end <= start:
@@ -193,9 +196,10 @@ def _is_normal(ordered: Sequence[Span], size: int) -> bool:
         for outer in within:
             if _FAMILY.get(outer.kind, outer.kind) == family:
                 return False
-        if (start, kind, span.value) in ended and kind in _INLINE:
+        before = last.get(kind)  # those of a kind follow one another
+        if before and before.end == start and before.value == span.value and kind in _INLINE:
             return False
-        ended.add((end, kind, span.value))
+        last[kind] = span
         within.append(span)
     return True
 
@@ -342,7 +346,7 @@ def substitute(rich: RichText, values: Sequence[RichText | str]) -> RichText:
             spans += _shifted(value.spans, before)
         filled.append((start, position, length))
     pieces.append(rich.text[position:])
-    styles = _moved(_settled(rich.spans, safe), filled)
+    styles = _moved(_settled(rich.spans, safe), filled) if rich.spans else ()
     return normalise(RichText("".join(pieces), (*styles, *spans)))
 
 
@@ -425,10 +429,8 @@ def _rich(content: RichText | str) -> RichText:
 
 def _without_placeholders(rich: RichText | str) -> RichText | str:
     if isinstance(rich, str):
-        if rich.isascii():
-            return rich
-        return _NONCHARACTERS.sub("\ufffd", rich)
-    if rich.text.isascii() and all(span.value.isascii() for span in rich.spans):
+        return _NONCHARACTERS.sub("\ufffd", rich) if _has_placeholders(rich) else rich
+    if not _has_placeholders("".join([rich.text, *[span.value for span in rich.spans]])):
         return rich
     spans = (
         Span(s.kind, s.start, s.end, _NONCHARACTERS.sub("\ufffd", s.value)) for s in rich.spans
@@ -436,8 +438,12 @@ def _without_placeholders(rich: RichText | str) -> RichText | str:
     return RichText(_NONCHARACTERS.sub("\ufffd", rich.text), tuple(spans))
 
 
-def _shifted(spans: Iterable[Span], by: int) -> Iterator[Span]:
-    return (Span(s.kind, s.start + by, s.end + by, s.value) for s in spans) if by else iter(spans)
+def _has_placeholders(text: str) -> bool:
+    return not text.isascii() and (OPEN in text or CLOSE in text)
+
+
+def _shifted(spans: Sequence[Span], by: int) -> Sequence[Span]:
+    return [Span(s.kind, s.start + by, s.end + by, s.value) for s in spans] if by else spans
 
 
 def _family(kind: Kind) -> Kind:

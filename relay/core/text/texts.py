@@ -302,18 +302,23 @@ def say(wanted: str, key: str, n: int | None = None, **values: Value) -> RichTex
 
     Raises KeyError for an unknown text or value.
     """
+    if n is None and not values:
+        return _constant(wanted, key)
     return fill(wanted, CATALOGUE[key], n, **values)
+
+
+@lru_cache(maxsize=256)
+def _constant(wanted: str, key: str) -> RichText:
+    """A text without values."""
+    return fill(wanted, CATALOGUE[key])
 
 
 def fill(wanted: str, text: Text, n: int | None = None, **values: Value) -> RichText:
     """The text with its values filled in, as `say` does it, for any catalogue."""
-    pattern = _pattern(language(wanted), text, n)
-    if wanted == "fr":  # no line begins with these
-        pattern = _HIGH_SIGNS.sub(NO_BREAK, pattern)
     if n is not None:
         values["n"] = number(wanted, n)
     parts: list[Value] = []
-    for literal, name in _parsed(pattern):
+    for literal, name in _parsed(_pattern(language(wanted), text, n), wanted):
         parts.append(literal)
         if name:
             parts.append(values[name])
@@ -321,8 +326,10 @@ def fill(wanted: str, text: Text, n: int | None = None, **values: Value) -> Rich
 
 
 @lru_cache(maxsize=1024)
-def _parsed(pattern: str) -> tuple[tuple[str, str | None], ...]:
+def _parsed(pattern: str, wanted: str) -> tuple[tuple[str, str | None], ...]:
     """The literal pieces of a pattern, each with the name of the value after it."""
+    if wanted == "fr":  # no line begins with these
+        pattern = _HIGH_SIGNS.sub(NO_BREAK, pattern)
     return tuple((literal, name) for literal, name, _, _ in _FORMATTER.parse(pattern))
 
 

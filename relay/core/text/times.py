@@ -121,7 +121,7 @@ class Time(Printable):
         if not self:
             return self._reader.say("unknown_time")
         local, today = self.local(), _local(self._reader.now, self._zone)
-        clock = f"{local:%H:%M}"
+        clock = f"{local.hour:02d}:{local.minute:02d}"
         if local.date() == today.date():
             return styled("time", clock, f"{int(self.unix)}:t")
         year = "" if local.year == today.year else f" {local.year}"
@@ -165,6 +165,7 @@ def known_zone(name: str) -> ZoneInfo | None:
         return None
 
 
+@lru_cache(maxsize=256)  # a message shows the same moments several times
 def _local(unix: float, zone: str) -> datetime:
     known = known_zone(zone) or UTC
     return datetime.fromtimestamp(unix if 0.0 <= unix < _LATEST else 0.0, known)

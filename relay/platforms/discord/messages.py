@@ -54,6 +54,7 @@ _LAST_YEAR = 253_402_300_800.0
 _BLANK = "\u200b"
 _NAMED = "name:"
 _CHANNEL_LIMITS = (20016, 20028, 20029)
+_FIRST_CODE = 10_000
 
 
 class _EmbedField(Struct, frozen=True):
@@ -225,9 +226,9 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
     if isinstance(response, NoAnswer):
         return no_answer(response)
     body = json_object(response.body)
-    answer = _answer(response.status, body)
+    answer = answer_of(response.status, body)
     limited = RateLimited(
-        wait_of(body.get("retry_after"), response),
+        wait_of(body.get("retry_after"), response, own=answer.own),
         _limited_keys(lane, step, answer, response, body),
     )
     came = outcome_of(row_of(ERRORS, answer), answer, _delivered(lane, step, body), limited, "")
@@ -360,13 +361,15 @@ def _caller(lane: LaneKey) -> str:
     return f"{lane.account}:{lane.chat}" if bot.is_bot(lane) else lane.account
 
 
-def _answer(status: int, body: dict[str, object]) -> ParsedResponse:
-    """The API's own answer: it has a message with a code or a time to wait, or is an object with an
-    id.
+def answer_of(status: int, body: dict[str, object]) -> ParsedResponse:
+    """The API's own answer: an error has a message with one of Discord's codes, which are 0 or have
+    five digits or more, or with a time to wait; what succeeded is an object with an id.
     """
-    error = isinstance(body.get("message"), str) and not {"code", "retry_after"}.isdisjoint(body)
-    own = error or bool(positive_id(body.get("id")))
-    if not own:
+    code = body.get("code")
+    coded = type(code) is int and (code == 0 or code >= _FIRST_CODE)
+    limited = code is None and "retry_after" in body
+    error = isinstance(body.get("message"), str) and (coded or limited)
+    if not error and (status >= 400 or not positive_id(body.get("id"))):
         return ParsedResponse(status, own=False, code=0, description="")
     places = "; ".join(islice(_places(body.get("errors"), ""), _MOST_PLACES))
     said = ": ".join(filter(None, (text_of(body.get("message")), places)))
@@ -394,7 +397,8 @@ def _limited_keys(
     body: dict[str, object],
 ) -> tuple[str, ...]:
     """The budgets to block: the scope names them, and a limit that is hit while calls remain is the
-    channel's hidden one.
+    channel's hidden one. What is not the API's answer comes from Discord's edge, which limits an
+    address.
 
     https://docs.discord.com/developers/topics/rate-limits; discord/discord-api-docs issue 1454
     """

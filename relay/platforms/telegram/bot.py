@@ -128,13 +128,11 @@ def result_of(response: Response | NoAnswer) -> Result | Refusal:
     body = json_object(response.body)
     if body.get("ok") is True:
         return Result(body.get("result"))
-    code = int_of(body.get("error_code")) or (response.status if response.status >= 400 else 500)
+    named = int_of(body.get("error_code"))
+    code = named or (response.status if response.status >= 400 else 500)
     said = text_of(body.get("description")) or "no answer of the Bot API"
-    wait = (
-        wait_of(object_of(body.get("parameters")).get("retry_after"), response)
-        if code == 429
-        else 0.0
-    )
+    asked = object_of(body.get("parameters")).get("retry_after")
+    wait = wait_of(asked, response, own=bool(named)) if code == 429 else 0.0
     return Refusal(code, mask(said)[:_LONGEST], wait)
 
 

@@ -208,7 +208,8 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
     answer = _answer(response.status, body)
     chats = _chats(lane, step)
     keys = tuple(_key(lane, "chat", chat) for chat in chats)
-    limited = RateLimited(wait_of(parameters.get("retry_after"), response), keys, _key(lane, "bot"))
+    wait = wait_of(parameters.get("retry_after"), response, own=answer.own)
+    limited = RateLimited(wait, keys, _key(lane, "bot"))
     moved = _supergroup(parameters.get("migrate_to_chat_id"), chats[-1])
     came = outcome_of(row_of(ERRORS, answer), answer, _delivered(lane, step, body), limited, moved)
     return placed(came, lane, step)
@@ -262,8 +263,11 @@ def _units(rich: RichText) -> int:
     """The written size; for a text that is too large only its length, since writing it would be
     wasted, and would only add to it.
     """
-    size = utf16_length(kept(rich.text).strip())
-    return size if size > MOST_UNITS else utf16_length(write(rich)[0])
+    if 2 * len(rich.text) > MOST_UNITS:
+        size = utf16_length(kept(rich.text).strip())
+        if size > MOST_UNITS:
+            return size
+    return utf16_length(write(rich)[0])
 
 
 def _plain_units(rich: RichText) -> int:
@@ -361,17 +365,20 @@ def _chats(lane: LaneKey, step: Step | None) -> tuple[str, ...]:
 
 
 def _answer(status: int, body: dict[str, object]) -> ParsedResponse:
-    """The meaning of `ok` decides. An error under a status of success counts as the error it names,
-    or as a server's.
+    """The meaning of `ok` decides. The API's own error has a code and a description, as
+    https://core.telegram.org/bots/api#making-requests says; under a status of success it counts as
+    the error it names. Another error that says `ok: false` is a gateway's.
     """
     ok = body.get("ok")
     if not isinstance(ok, bool):
         return ParsedResponse(status, own=False, code=0, description="")
     if ok:
         return ParsedResponse(status, own=True, code=0, description="")
-    named = int_of(body.get("error_code"))
+    named, description = int_of(body.get("error_code")), body.get("description")
     code = next((number for number in (named, status) if 400 <= number <= 599), 500)
-    return ParsedResponse(code, own=True, code=code, description=text_of(body.get("description")))
+    if not named or not isinstance(description, str):
+        return ParsedResponse(code, own=False, code=0, description="")
+    return ParsedResponse(code, own=True, code=code, description=description)
 
 
 def _supergroup(value: object, asked: str) -> str:

@@ -23,13 +23,13 @@ from relay.core.text.richtext import (
     normalise,
     strip,
     styled,
-    utf16_length,
 )
 from relay.platforms.link import public, spelled
 
 MOST_ENTITIES = 100
 _JOINER = "\u2060"
 _PASSES = 4
+_REMEMBERED = 100  # characters of a word
 
 
 class User(Struct, frozen=True):
@@ -101,7 +101,8 @@ _AUTOMATIC = re.compile(
     )
 )
 _WORDS = re.compile(r"(?<!\S)[^\s.@/#$]*+[.@/#$](?=\S)\S*")  # no other word can hold one of these
-_BANK_CARDS = re.compile(r"(?<!\d)\d(?:[ -]{0,8}\d){12,18}")
+_BANK_CARDS = re.compile(r"\d(?<!\d\d)(?=[\d -]{12})(?:[ -]{0,8}\d){12,18}")
+_WIDE = re.compile("[\U00010000-\U0010ffff]")  # two UTF-16 code units
 _BREAKS = re.compile(r"[.@/#$:]|(?:\d[ -]*){6}")
 # Telegram turns some controls into spaces and removes the others, which would join the characters
 # on both sides.
@@ -201,17 +202,22 @@ def _prepared(rich: RichText) -> RichText:
 
 
 def _spelled(span: Span) -> Span:
-    return Span("link", span.start, span.end, spelled(span.value)) if span.kind == "link" else span
+    if span.kind != "link" or (address := spelled(span.value)) == span.value:
+        return span
+    return Span("link", span.start, span.end, address)
 
 
 def _unguarded(rich: RichText) -> list[tuple[int, int]]:
     """Where Telegram would detect something that none of our spans prevents."""
+    found = _merged(sorted(_automatic(rich.text)))
+    if not found:
+        return []
     guards = _merged(
         sorted((span.start, span.end) for span in rich.spans if span.kind in _GUARDING)
     )
     starts, ends = [guard[0] for guard in guards], [guard[1] for guard in guards]
     free: list[tuple[int, int]] = []
-    for start, end in _merged(sorted(_automatic(rich.text))):
+    for start, end in found:
         within = guards[bisect_right(ends, start) : bisect_left(starts, end)]
         edges = [start, *(edge for guard in within for edge in guard), end]
         free += [
@@ -224,14 +230,24 @@ def _unguarded(rich: RichText) -> list[tuple[int, int]]:
 
 def _automatic(text: str) -> Iterator[tuple[int, int]]:
     """Where Telegram may detect something, also within another such place."""
-    for word in _WORDS.finditer(text):
-        yield from _all(_AUTOMATIC, text, *word.span())
-    yield from _all(_BANK_CARDS, text, 0, len(text))
+    for found in _WORDS.finditer(text):
+        word, before = found[0], found.start()
+        known = len(word) <= _REMEMBERED
+        within = _in_word(word) if known else _in_word.__wrapped__(word)
+        for start, end in within:
+            yield before + start, before + end
+    yield from _all(_BANK_CARDS, text)
 
 
-def _all(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=2048)  # hosts, paths and numbers return
+def _in_word(word: str) -> tuple[tuple[int, int], ...]:
+    return tuple(_all(_AUTOMATIC, word))
+
+
+def _all(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
     """Where the pattern matches, overlapping matches included."""
-    while match := pattern.search(text, start, end):
+    start = 0
+    while match := pattern.search(text, start):
         yield match.span()
         start = match.start() + 1
 
@@ -274,10 +290,10 @@ def _moved(span: Span, joints: list[int]) -> Span:
 def _entities(rich: RichText) -> Iterator[Entity]:
     spans = [span for span in rich.spans if span.kind in _TYPES]
     text, ordered = rich.text, sorted(spans, key=lambda span: (span.start, -span.end))
-    places = _units(text, sorted({offset for span in ordered for offset in (span.start, span.end)}))
+    wide = [] if text.isascii() else [found.start() for found in _WIDE.finditer(text)]
     for span in ordered:
-        start = places[span.start]
-        yield _entity(span, start, places[span.end] - start, text)
+        start = span.start + bisect_left(wide, span.start)
+        yield _entity(span, start, span.end + bisect_left(wide, span.end) - start, text)
 
 
 def _entity(span: Span, offset: int, length: int, text: str) -> Entity:
@@ -299,15 +315,3 @@ def _entity(span: Span, offset: int, length: int, text: str) -> Entity:
             return Entity(kind, offset, length, user=user)
         case _:
             return Entity(kind, offset, length)
-
-
-def _units(text: str, offsets: list[int]) -> dict[int, int]:
-    """The offsets (code points, ascending) in UTF-16 code units."""
-    if text.isascii():
-        return {offset: offset for offset in offsets}
-    places, before, units = {}, 0, 0
-    for offset in offsets:
-        units += utf16_length(text[before:offset])
-        places[offset] = units
-        before = offset
-    return places

@@ -184,7 +184,7 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
             ref = MessageRef(lane.chat, lane.thread, number)
         case Edit(message=ref) | Reply(message=ref):
             ref = replace(ref, id=number or ref.id)
-    limited = RateLimited(wait_of(_asked(body), response), (_key(lane),))
+    limited = RateLimited(wait_of(_asked(body), response, own=answer.own), (_key(lane),))
     found = outcome_of(row_of(ERRORS, answer), answer, ref, limited, "")
     return placed(found, lane, step)
 
