@@ -37,6 +37,7 @@ from relay.supervised import supervised
 
 T = TypeVar("T")
 _MOST_FILES = 65536
+_SHORTEST_LEASE = 1.0  # seconds
 _log = logging.getLogger("relay")
 # Objects made since the last collection: most objects are freed without one.
 _ALLOCATED = 5000
@@ -112,11 +113,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--storage.lease",
         dest="lease",
-        type=_seconds,
+        type=_lease,
         default=15.0,
         metavar="DURATION",
         help="on PostgreSQL: time after which others take over the chats of a replica that does not"
-        " answer (default: 15s)",
+        " answer, at least 1s (default: 15s)",
     )
     add(
         "--storage.spool",
@@ -231,6 +232,14 @@ def _seconds(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _lease(text: str) -> float:
+    """A call ends before its lease does, so with a short one none would be made."""
+    seconds = _seconds(text)
+    if seconds < _SHORTEST_LEASE:
+        raise argparse.ArgumentTypeError(f"{text!r} is below {_SHORTEST_LEASE:g}s")
+    return seconds
 
 
 def _built(options: Options) -> tuple[Watch, Watch, App]:

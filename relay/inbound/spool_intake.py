@@ -11,7 +11,7 @@ from relay.core.webhook.payload import parse
 from relay.core.webhook.shape import PayloadError
 from relay.inbound.intake import COMMITTED, FAILS_FOR, LARGE, Intake, Seen
 from relay.store.protocol import Store, StoreError
-from relay.store.spool import Spool, Spooled, SpoolError, Unreadable
+from relay.store.spool import DamagedPayload, Spool, Spooled, SpoolError
 from relay.supervised import Loop
 
 PATIENCE = 3.0  # seconds for the storage to answer; that leaves time for the disk
@@ -117,7 +117,7 @@ class SpoolIntake:
         seen: Seen | None = None
         taken = 0
         while spooled := await self._spool.first():
-            if isinstance(spooled, Unreadable):
+            if isinstance(spooled, DamagedPayload):
                 await self._put_aside(spooled.number, spooled.why)
                 continue
             seen = await self._take_up_one(spooled, seen or Seen(spooled.at))

@@ -33,7 +33,7 @@ class SpoolError(StoreError):
     """The local disk fails, not the shared storage."""
 
 
-class Unreadable(Struct, frozen=True):
+class DamagedPayload(Struct, frozen=True):
     """A body that cannot be read from the file, and why."""
 
     number: int
@@ -93,7 +93,7 @@ class Spool:
             self._writing = asyncio.create_task(self._write())
         await asyncio.shield(done)
 
-    async def first(self) -> Spooled | Unreadable | None:
+    async def first(self) -> Spooled | DamagedPayload | None:
         """The body that has waited longest."""
         try:
             found = await self._run(self._first)
@@ -160,7 +160,7 @@ class Spool:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _first(self) -> Spooled | Unreadable | None:
+    def _first(self) -> Spooled | DamagedPayload | None:
         next_one = "SELECT id FROM spool WHERE aside = 0 AND id > ? ORDER BY id LIMIT 1"
         found = self._db.execute(next_one, (self._passed,)).fetchone()
         if found is None:
@@ -172,7 +172,7 @@ class Spool:
         except sqlite3.Error as error:
             if trouble(error) != "damaged":
                 raise
-            return Unreadable(found[0], str(error))
+            return DamagedPayload(found[0], str(error))
         return Spooled(*row)
 
     def _remove(self, number: int) -> None:

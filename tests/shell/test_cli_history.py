@@ -203,6 +203,8 @@ def test_backup_refuses_to_overwrite(capsys: Output, tmp_path: Path) -> None:
         (["history", "severity"], "'severity' is not a label: write NAME=VALUE"),
         (["backup", "data"], "data exists: name another file"),
         (["backup", "none/copy.db"], "none/copy.db: No such file or directory"),
+        (["serve", "--storage.lease=0s"], "'0s' is below 1s"),
+        (["serve", "--storage.lease=999ms"], "'999ms' is below 1s"),
         (["serve", "--web.max-body=1MiB"], "'1MiB' is not a number of bytes, such as 134217728"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from relay.store.data_dir import CannotStart
 from relay.store.protocol import StoreError
-from relay.store.spool import SPOOL, Spool, Spooled, SpoolError, Unreadable
+from relay.store.spool import SPOOL, DamagedPayload, Spool, Spooled, SpoolError
 
 
 def body(number: int) -> Spooled:
@@ -116,7 +116,7 @@ async def test_a_body_that_cannot_be_read_holds_up_no_other(tmp_path: Path) -> N
     assert isinstance(first, Spooled)
     await spool.remove(first.number)
     second = await spool.first()
-    assert second == Unreadable(2, "database disk image is malformed")
+    assert second == DamagedPayload(2, "database disk image is malformed")
     await spool.put_aside(second.number)
     assert (spool.count, await emptied(spool)) == (1, [b"2" * 20_000])
     await spool.close()
