@@ -231,9 +231,8 @@ def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
         text = _INSTANCE.sub(lambda found: "" if found[1] in known else found[0], text)
     if "map[" in text:
         text = _MAP.sub("", text)
-    if "/" in text and _SLASHED.search(
-        text
-    ):  # most jobs are named like their service: `of the checkout/checkout targets`
+    if "/" in text and _SLASHED.search(text):
+        # Most jobs are named like their service: `of the checkout/checkout targets`.
         values = labels.values()
         text = _TWICE.sub(lambda found: found[1] if found[1] in values else found[0], text)
     if text.isprintable():  # it has one line

@@ -30,8 +30,8 @@ class TemplateError(ValueError):
 
 
 class Part(NamedTuple):
-    """One compiled block. `uses` are the names it mentions, `source` is the file that
-    contains it.
+    """One compiled block. `uses` are the names it mentions, `only` is the one that it prints if it
+    does nothing else, `source` is the file that contains it.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Part(NamedTuple):
     source: str
     template: jinja2.Template
     uses: frozenset[str]
+    only: str
     markup: MarkupName
 
 
@@ -103,10 +104,8 @@ def _run(
 ) -> tuple[RichText, list[RichText | str]]:
     """The part's output as rich text with placeholders, and their values."""
     run = Run(scene.reader, context_shape.limit, scene.policy.link_rewrites)
-    names = {**part.template.globals, **names, RUN: run}
     try:
-        context = part.template.new_context(names, shared=True)
-        output = "".join(part.template.root_render_func(context))
+        output = _output(part, names, run)
     except Exception as error:  # noqa: BLE001 - an expression of a template may raise anything at all
         raise TemplateError(part.file, _line(error.__traceback__, part), _said(error)) from None
     scene.longest = max(scene.longest, run.longest)
@@ -115,6 +114,16 @@ def _run(
     except MarkupError as error:
         place = _place(part.source, output, error.offset)
         raise TemplateError(part.file, place, f"block {part.name}: {error}") from None
+
+
+def _output(part: Part, names: Mapping[str, object], run: Run) -> str:
+    """What the part prints, with placeholders."""
+    value = names.get(part.only)
+    if isinstance(value, (str, int, RichText)):  # the others may fail, and Jinja knows the line
+        return "".join((run.keep(value),))
+    told = {**part.template.globals, **names, RUN: run}
+    context = part.template.new_context(told, shared=True)
+    return "".join(part.template.root_render_func(context))
 
 
 def _used(parts: Mapping[str, Part]) -> frozenset[str]:

@@ -3,7 +3,7 @@ text is sent.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -67,6 +67,7 @@ class _Block(NamedTuple):
 
     template: JinjaTemplate
     uses: frozenset[str]
+    only: str
 
 
 class Compiled(Struct, frozen=True):
@@ -142,7 +143,9 @@ def _blocks(
     found = templates.get(name)
     blocks = found.blocks if found and only else {}
     return {
-        block: Part(block, name, found.source, compiled.template, compiled.uses, markup)
+        block: Part(
+            block, name, found.source, compiled.template, compiled.uses, compiled.only, markup
+        )
         for block, compiled in blocks.items()
         if found and block in only
     }
@@ -252,16 +255,28 @@ def _built(name: str, tree: nodes.Template) -> _Built:
     guard.transform(tree)
     blocks = {node.name: node.body for node in tree.body if isinstance(node, nodes.Block)}
     head = [node for node in tree.body if isinstance(node, (nodes.Macro, nodes.Assign))]
-    bodies = {block: [*head, *body] for block, body in blocks.items()} or {"card": tree.body}
-    return _Built({block: _block(name, body) for block, body in bodies.items()}, whole=not blocks)
+    if not blocks:
+        return _Built({"card": _block(name, [], tree.body)}, whole=True)
+    built = {block: _block(name, head, body) for block, body in blocks.items()}
+    return _Built(built, whole=False)
 
 
-def _block(name: str, body: list[nodes.Node]) -> _Block:
-    tree = nodes.Template(body, lineno=1)
+def _block(name: str, head: Sequence[nodes.Node], body: list[nodes.Node]) -> _Block:
+    only = _only(body)
+    tree = nodes.Template([*head, *body], lineno=1)
     tree.set_environment(_SANDBOX)
     code = _SANDBOX.compile(tree, name, name)
     uses = frozenset(node.name for node in tree.find_all(nodes.Name))
-    return _Block(JinjaTemplate.from_code(_SANDBOX, code, _SANDBOX.globals), uses)
+    return _Block(JinjaTemplate.from_code(_SANDBOX, code, _SANDBOX.globals), uses, only)
+
+
+def _only(body: list[nodes.Node]) -> str:
+    """The name that a block prints, if that is all it does."""
+    match body:
+        case [nodes.Output(nodes=[nodes.Name(name=name)])]:
+            return str(name)
+        case _:
+            return ""
 
 
 def check(templates: Templates, name: str, markup: MarkupName) -> tuple[TemplateFault, ...]:
