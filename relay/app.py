@@ -180,9 +180,8 @@ class App:
 
     def _build_intake(self) -> None:
         clock, emit, wake = self._clock, self._emit, self._lanes.wake
-        there = self._data_dir.is_there if self._data_dir else _always
         heard = self._store.acting.heard
-        self._intake = Intake(self._writer, wake, clock, emit, self.config, there, heard)
+        self._intake = Intake(self._writer, wake, clock, emit, self.config, self._is_there, heard)
         self._spool: Spool | None = None
         self._spool_intake: SpoolIntake | None = None
         if self.options.spool:
@@ -202,7 +201,10 @@ class App:
             if self._shared
             else None
         )
-        self._storage_watch = StorageWatch(self._data_dir, emit) if self._data_dir else None
+        self._storage_watch: StorageWatch | None = None
+        if self._data_dir:
+            folder = self._data_dir.folder
+            self._storage_watch = StorageWatch(folder, self._is_there, emit)
         self._clock_watch: ClockWatch | None = None
         if self._steady:
             self._clock_watch = ClockWatch(
@@ -500,6 +502,12 @@ class App:
         else:
             self._loop.call_soon_threadsafe(self._emit, event)
 
+    def _is_there(self) -> bool:
+        """Whether the storage's files are in their folder. PostgreSQL has none of ours."""
+        if self._data_dir is None or not isinstance(self._store, SqliteStore):
+            return True
+        return self._data_dir.is_there(self._store.opened)
+
     def relay_status(self) -> RelayStatus:
         """The status of this process."""
         return RelayStatus(
@@ -585,8 +593,3 @@ def _why(error: OSError | RuntimeError) -> str:
     """The system's own words, without the sentence that asyncio adds."""
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number) if number and number > 0 else str(error)
-
-
-def _always() -> bool:
-    """Says that the storage is there: nobody can remove a folder of a database."""
-    return True

@@ -4,9 +4,9 @@ process, so it is reported at once.
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from relay.core.event import Event, StorageLost
-from relay.store.data_dir import DataDir
 from relay.supervised import Loop
 
 _EVERY = 2.0  # seconds
@@ -17,8 +17,12 @@ class StorageWatch:
     result.
     """
 
-    def __init__(self, data_dir: DataDir, emit: Callable[[Event], None]) -> None:
-        self._data_dir = data_dir
+    def __init__(
+        self, folder: Path, looks: Callable[[], bool], emit: Callable[[Event], None]
+    ) -> None:
+        """`looks` tells whether the files of the folder are there."""
+        self._folder = folder
+        self._looks = looks
         self._emit = emit
         self._loop = Loop("watching the storage failed", self._go_on, emit)
         self.is_there = True
@@ -38,8 +42,8 @@ class StorageWatch:
 
     def look(self) -> bool:
         """Whether the files are there; reports a change."""
-        there = self._data_dir.is_there()
+        there = self._looks()
         if there != self.is_there:
             self.is_there = there
-            self._emit(StorageLost(there, str(self._data_dir.folder)))
+            self._emit(StorageLost(there, str(self._folder)))
         return there

@@ -44,7 +44,7 @@ class DataDir:
         self.folder = path
         self.database = path / database
         self._log = path / f"{database}-wal"
-        self._known = dict[Path, os.stat_result]()
+        self._logged: os.stat_result | None = None  # the file whose log was there
         self.socket = socket_path(path)
         self._lock_file = path / "relay.lock"
         try:
@@ -64,25 +64,22 @@ class DataDir:
                 f"one with {flag}"
             ) from error
 
-    def is_there(self) -> bool:
-        """Whether the lock is still ours, and the database and its log are the files that they were
-        when this was first asked. What is committed to a file that was removed or replaced is lost
-        with the process.
+    def is_there(self, opened: os.stat_result | None) -> bool:
+        """Whether the lock is still ours, and the database is the file that was `opened` (None: it
+        is being opened) and has its log. What is committed to a file that was removed or replaced
+        is lost with the process.
         """
         held = os.fstat(self._lock) if self._lock >= 0 else None
         try:
             lock = self._lock_file.stat()
-            same = all(self._is_same(path) for path in (self.database, self._log))
+            same = opened is None or os.path.samestat(self.database.stat(), opened)
         except OSError:
             return False
+        if opened is not None and self._log.exists():  # it is made by the first change
+            self._logged = opened
+        elif self._logged is opened is not None:
+            return False
         return same and held is not None and os.path.samestat(lock, held)
-
-    def _is_same(self, path: Path) -> bool:
-        """Raises OSError if there is no such file, unless it is a log that never was there."""
-        if path == self._log and path not in self._known and not path.exists():
-            return True
-        found = path.stat()
-        return os.path.samestat(self._known.setdefault(path, found), found)
 
     def release(self) -> None:
         """Lets another process use the folder."""

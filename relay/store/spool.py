@@ -78,7 +78,9 @@ class Spool:
         self.is_readable = True  # as far as is known
 
     def _open(self) -> Connection:
-        return open_checked(connect, str(self._dir.database), "FULL", _LOG_PAGES, _STEPS)
+        connection = open_checked(connect, str(self._dir.database), "FULL", _LOG_PAGES, _STEPS)
+        self._opened = self._dir.database.stat()
+        return connection
 
     async def keep(self, spooled: Spooled) -> None:
         """Appends a body. Bodies that arrive together are synced together. None is kept in a file
@@ -143,7 +145,7 @@ class Spool:
             raise SpoolError(f"the spool: {error}") from error
 
     def _insert(self, bodies: list[Spooled]) -> None:
-        if not self._dir.is_there():
+        if not self._dir.is_there(self._opened):
             raise SpoolError("the spool is gone: restart the relay")
         self._change(
             "INSERT INTO spool (source, at, body) VALUES (?, ?, ?)",

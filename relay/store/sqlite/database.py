@@ -42,6 +42,7 @@ class SqliteDatabase:
         self._synchronous = synchronous
         self._connect = connect
         self._emit = emit
+        self.opened: os.stat_result | None = None  # the file in use; None: it is being opened
         self._check_writable()
         try:
             self._reserve = Reserve(self._path) if self._path else None
@@ -64,13 +65,17 @@ class SqliteDatabase:
 
     def _open(self) -> Connection:
         path = str(self._path or ":memory:")
+        self.opened = None
         try:
-            return open_checked(self._connect, path, self._synchronous, self.step)
+            connection = open_checked(self._connect, path, self._synchronous, self.step)
         except sqlite3.Error as error:
             if self._path is None or trouble(error) != "damaged":
                 raise
             self._move_aside(self._path, error)
-            return open_checked(self._connect, path, self._synchronous, self.step)
+            connection = open_checked(self._connect, path, self._synchronous, self.step)
+        with suppress(FileNotFoundError):  # it is in memory, or where only the connection knows
+            self.opened = Path(path).stat()
+        return connection
 
     def _move_aside(self, path: Path, error: sqlite3.Error) -> None:
         moved = move_aside(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
@@ -223,6 +228,7 @@ class SqliteDatabase:
 
     def _try(self, jobs: Sequence[Callable[[], object]], *, durable: bool) -> list[object]:
         if not self._usable:
+            self.opened = None
             self._db.close()
             self._db = self._open()
             self._synced = True
@@ -276,6 +282,7 @@ class SqliteDatabase:
             case "full":
                 return self._reserve is not None and self._reserve.release()
             case "damaged" if self._path is not None:
+                self.opened = None
                 self._db.close()
                 self._usable = False
                 self.remembered = Remembered()

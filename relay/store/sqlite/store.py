@@ -2,6 +2,7 @@
 acknowledged.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,6 +38,11 @@ class SqliteStore(SqlStore):
     def close(self) -> None:
         """Closes the storage."""
         self._file.close()
+
+    @property
+    def opened(self) -> os.stat_result | None:
+        """The file in use; None while it is being opened."""
+        return self._file.opened
 
     def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
         return self._file.transaction(jobs, durable=durable)
