@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 DATABASE = "relay.db"
@@ -65,9 +66,8 @@ class DataDir:
             ) from error
 
     def is_there(self) -> bool:
-        """Whether the lock is still ours, and the database and its log are the files that they were
-        when this was first asked. What is committed to a file that was removed or replaced is lost
-        with the process.
+        """Whether the lock is still ours, and the database and its log are the files that this
+        process uses. What is committed to a file that was removed or replaced is lost with it.
         """
         held = os.fstat(self._lock) if self._lock >= 0 else None
         try:
@@ -78,14 +78,30 @@ class DataDir:
         return same and held is not None and os.path.samestat(lock, held)
 
     def _is_same(self, path: Path) -> bool:
-        """Raises OSError if there is no such file, unless it is a log that never was there."""
-        if path == self._log and path not in self._known and not path.exists():
+        """Raises OSError if there is no such file, unless it is a log that is not in use."""
+        known = self._known.get(path)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            if path != self._log or (known and _has_open(known)):
+                raise
             return True
-        found = path.stat()
-        return os.path.samestat(self._known.setdefault(path, found), found)
+        # A damaged database is replaced by the relay itself.
+        if known is None or (not os.path.samestat(known, found) and _has_open(found)):
+            known = self._known[path] = found
+        return os.path.samestat(known, found)
 
     def release(self) -> None:
         """Lets another process use the folder."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _has_open(file: os.stat_result) -> bool:
+    """Whether this process has the file open."""
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if os.path.samestat(each.stat(), file):
+                return True
+    return False
