@@ -394,6 +394,15 @@ def test_telegram_finds_nothing_that_we_did_not_mark(rich: RichText) -> None:
 
 
 @pytest.mark.parametrize(
+    "after", ["\t@", "\x85@", "\x0bx", "\u3000x", "\xa0x", " x", "\nx", "x", ""]
+)
+def test_in_plain_text_an_address_ends_where_it_ends(after: str) -> None:
+    address = "https://a.example/b%29c"
+    text = write_plain(concat([styled("link", "run book", address), after]))
+    assert found_in(text) == [("textEntityTypeUrl", address)]
+
+
+@pytest.mark.parametrize(
     "text",
     ["10.0.0.110.0.0.1", "10.0.0.1.ton://~4111111111111111", "/4111111111111111/", "@example.com]"],
 )

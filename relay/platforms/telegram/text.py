@@ -153,6 +153,7 @@ def _most_important(rich: RichText) -> tuple[Span, ...]:
 
 
 _ENDS_NO_ADDRESS = tuple(".,:;!?'\"*~`")
+_ENDS_ADDRESS = re.compile(r"\n|(?![\0-\x1f\x7f-\x9f])\s")  # a control character ends none
 
 
 def write_plain(rich: RichText) -> str:
@@ -170,7 +171,7 @@ def write_plain(rich: RichText) -> str:
             address = whole_address(span.value)
             shown += (before, gap, named, styled("link", address, address))
             position = span.end
-            shown.append("" if rich.text[position : position + 1].isspace() else " ")
+            shown.append("" if _ENDS_ADDRESS.match(rich.text, position) else " ")
     return _broken(_prepared(concat([*shown, rich.text[position:]]))).text
 
 
