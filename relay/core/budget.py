@@ -3,12 +3,14 @@ rows and the time are arguments.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 ASKED = 20.0  # seconds to wait for the one call that shows whether the whole budget is limited
+GRAINS = 50  # times that a budget keeps of its window: of more calls, several share a time
 
 
 class Limit(Struct, frozen=True):
@@ -39,9 +41,10 @@ class Block(Struct, frozen=True):
 
 class Budget(Struct, frozen=True):
     """The state of one budget: the times of its calls (Unix seconds, ascending), and the time until
-    which all calls are forbidden. `refused` and `refused_too` are the blocks of two parts of it
-    that end last; `asked_at` is the start of the call that shows whether the whole budget is
-    limited.
+    which all calls are forbidden. `counts`: how many calls each of the times stands for, which is
+    that of the last of them; one each if empty. `refused` and `refused_too` are the blocks of two
+    parts of it that end last; `asked_at` is the start of the call that shows whether the whole
+    budget is limited.
     """
 
     key: str
@@ -50,6 +53,19 @@ class Budget(Struct, frozen=True):
     refused: Block | None = None
     refused_too: Block | None = None
     asked_at: float = 0.0
+    counts: tuple[int, ...] = ()
+
+    @property
+    def calls(self) -> tuple[tuple[float, int], ...]:
+        """The times, and how many calls each stands for."""
+        return tuple(zip(self.used, self.counts or (1,) * len(self.used), strict=True))
+
+    def having(self, calls: Iterable[tuple[float, int]]) -> "Budget":
+        """The budget with these calls."""
+        calls = sorted(calls)
+        counts = tuple(number for _, number in calls)
+        used = tuple(at for at, _ in calls)
+        return replace(self, used=used, counts=counts if set(counts) - {1} else ())
 
 
 def free_at(budget: Budget, limit: Limit, now: float) -> float:
@@ -58,11 +74,20 @@ def free_at(budget: Budget, limit: Limit, now: float) -> float:
     """
     if _used_since(budget, now - limit.window) < limit.count:
         return max(now, budget.blocked_until)
-    return max(now, budget.blocked_until, budget.used[-limit.count] + limit.window)
+    return max(now, budget.blocked_until, _nth_last(budget, limit.count) + limit.window)
 
 
 def _used_since(budget: Budget, since: float) -> int:
-    return len(budget.used) - bisect_right(budget.used, since)
+    first = bisect_right(budget.used, since)
+    return sum(budget.counts[first:]) if budget.counts else len(budget.used) - first
+
+
+def _nth_last(budget: Budget, number: int) -> float:
+    """The time of that call, counted from the last one, which is 1."""
+    if not budget.counts:
+        return budget.used[-number]
+    upto = zip(accumulate(reversed(budget.counts)), reversed(budget.used), strict=True)
+    return next(at for total, at in upto if total >= number)
 
 
 def room(budget: Budget, limit: Limit, now: float) -> int:
@@ -81,10 +106,23 @@ def room_within(budget: Budget, limit: Limit, now: float, seconds: float) -> flo
 
 
 def take(budget: Budget, limit: Limit, now: float) -> Budget:
-    """The budget after a call at `now`. Calls before the window are dropped."""
-    used = budget.used[bisect_right(budget.used, now - limit.window) :]
-    doubted = len(_resting(budget, now)) > 1
-    return replace(budget, used=(*used, now), asked_at=now if doubted else 0.0)
+    """The budget after a call at `now`. Calls before the window are dropped. Those within a small
+    part of the window count from the last of them, if the limit is a high one.
+    """
+    first = bisect_right(budget.used, now - limit.window)
+    used, counts = budget.used[first:], budget.counts[first:]
+    shared = 0
+    if used and limit.count > GRAINS and _grain(used[-1], limit) == _grain(now, limit):
+        counts = counts or (1,) * len(used)
+        used, counts, shared = used[:-1], counts[:-1], counts[-1]
+    if shared or counts:
+        counts = (*counts, shared + 1)
+    asked_at = now if len(_resting(budget, now)) > 1 else 0.0
+    return replace(budget, used=(*used, now), counts=counts, asked_at=asked_at)
+
+
+def _grain(at: float, limit: Limit) -> int:
+    return int(at * GRAINS / limit.window)
 
 
 def is_asked(budget: Budget, now: float) -> bool:
@@ -134,8 +172,7 @@ def merge(budget: Budget, into: Budget) -> Budget:
     """The budget `into` with the calls and the block of a budget that turned out to be the same
     one.
     """
-    used = tuple(sorted((*budget.used, *into.used)))
-    return block(replace(into, used=used), budget.blocked_until)
+    return block(into.having((*budget.calls, *into.calls)), budget.blocked_until)
 
 
 class Rate(Struct, frozen=True):

@@ -96,15 +96,14 @@ class MovedTimes(Struct, frozen=True):
             fresh_at=self.at(state.fresh_at),
             passed_at=self.at(state.passed_at),
             recovered_at=self.at(state.recovered_at),
+            fault_at=self.at(state.fault_at),
             suspected_at=self.at(state.suspected_at),
         )
 
     def budget(self, budget: Budget) -> Budget:
         """The budget with its times moved. A wait that a platform asked for keeps its length."""
-        used = tuple(sorted(map(self.at, budget.used)))
         return replace(
-            budget,
-            used=used,
+            budget.having((self.at(at), number) for at, number in budget.calls),
             blocked_until=self.at(budget.blocked_until),
             refused=self._block(budget.refused),
             refused_too=self._block(budget.refused_too),

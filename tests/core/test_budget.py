@@ -2,10 +2,16 @@
 to be one.
 """
 
+from collections.abc import Sequence
+from itertools import cycle, islice
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.core.budget import (
     ASKED,
+    GRAINS,
     Block,
     Budget,
     Limit,
@@ -107,3 +113,42 @@ def test_two_budgets_that_are_one_have_the_calls_of_both_in_order_and_the_longer
     assert merge(Budget("a", (2.0, 4.0), 9.0), Budget("b", (1.0, 3.0), 8.0)) == Budget(
         "b", (1.0, 2.0, 3.0, 4.0), 9.0
     )
+
+
+HIGH = Limit("bot", 300, 60.0)
+GRAIN = HIGH.window / GRAINS
+
+
+@given(st.lists(st.floats(0.0, 0.4), min_size=1, max_size=20))
+def test_calls_of_a_high_limit_share_times_and_never_exceed_it(gaps: Sequence[float]) -> None:
+    budget, now, made = Budget("bot"), 1000.0, list[float]()
+    for gap in islice(cycle(gaps), 700):
+        wanted = now + gap
+        now = free_at(budget, HIGH, wanted)
+        budget = take(budget, HIGH, now)
+        made.append(now)
+        assert len(budget.used) <= GRAINS + 1
+        if len(made) > HIGH.count:
+            before = made[-1 - HIGH.count]
+            assert now - before >= HIGH.window
+            assert now <= max(wanted, before + HIGH.window + GRAIN) + 1e-6
+
+
+def test_calls_that_share_a_time_count_from_the_last_of_them() -> None:
+    budget = Budget("bot")
+    for number in range(5):
+        budget = take(budget, HIGH, 1200.0 + number / 10)
+    assert (budget.used, budget.counts) == ((1200.4,), (5,))
+    budget = take(budget, HIGH, 1230.0)
+    assert (budget.used, budget.counts) == ((1200.4, 1230.0), (5, 1))
+    assert room(budget, HIGH, 1230.0) == 294
+    assert [free_at(budget, Limit("bot", n, 60.0), 1230.0) for n in (1, 2, 6, 7)] == [
+        1290.0,
+        1260.4,
+        1260.4,
+        1230.0,
+    ]
+    assert take(budget, HIGH, 1270.0).calls == ((1230.0, 1), (1270.0, 1))
+    assert merge(budget, Budget("all", (1229.0,))).calls == ((1200.4, 5), (1229.0, 1), (1230.0, 1))
+    low = Limit("bot", 20, 60.0)
+    assert take(budget, low, 1230.1).calls == ((1200.4, 5), (1230.0, 1), (1230.1, 1))

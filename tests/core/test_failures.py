@@ -8,6 +8,7 @@ from relay.core.card.failures import (
     OTHERS_FIRST,
     Failures,
     cut_short,
+    doubted,
     gives_way,
     is_at_fault,
     limited,
@@ -102,3 +103,29 @@ def test_who_gives_way_to_cards_that_never_failed(
     failures: Failures | None, state: LaneState, after: float, gives: bool
 ) -> None:
     assert gives_way(failures, state, T0 + after) == gives
+
+
+def test_pauses_grow_with_each_repetition_in_the_lane() -> None:
+    """Several cards that fail again and again use up no more of a budget than one of them."""
+    state, failures = LaneState(), dict.fromkeys("ab", Failures())
+    pauses: list[float] = []
+    for name in "abababa":
+        failures[name] = not_taken(failures[name], state, T0, 1.0, "502")
+        state = doubted(state, failures[name], name, T0, 1.0)
+        pauses.append(failures[name].retry_at - T0)
+    assert pauses == [1, 1, 2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize(
+    ("fault_at", "others_first"),
+    [(T0 + 20, True), (T0 + 5, False), (0.0, False)],  # the trouble of the lane ended at T0 + 10
+)
+def test_if_a_card_fails_again_after_the_trouble_others_go_before_those_that_failed_before(
+    fault_at: float, *, others_first: bool
+) -> None:
+    state = LaneState(passed_at=T0 + 10, recovered_at=T0 + 10, fault_at=fault_at)
+    assert yields(failed(1), "card", state, T0 + 21) == others_first
+    again = replace(failed(2, AFTER), at=T0 + 20)
+    assert again.at_fault
+    assert doubted(state, again, "other", T0 + 20, 0.5).fault_at == T0 + 20
+    assert doubted(state, failed(1), "other", T0 + 20, 0.5).fault_at == fault_at

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, NamedTuple
 
+import msgspec
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
@@ -52,13 +53,13 @@ def as_first(value: object) -> object:
             return value
 
 
-TWO = Formats((as_first,))
+ONE, TWO = Formats(), Formats((as_first,))
 
 
 def test_a_value_is_written_in_each_format_that_the_version_knows() -> None:
     three = Formats((lambda value: value, as_first))
     value = Second("db", 3)
-    assert (FORMATS.newest, TWO.newest, three.newest) == (1, 2, 3)
+    assert (ONE.newest, TWO.newest, three.newest) == (1, 2, 3)
     assert TWO.encoded(value, 2) == b'{"name":"db","added":3}'
     assert TWO.encoded(value, 1) == b'{"name":"db"}'
     assert [three.encoded(value, number) for number in (3, 2, 1)] == [
@@ -66,6 +67,13 @@ def test_a_value_is_written_in_each_format_that_the_version_knows() -> None:
         b'{"name":"db"}',
         b'{"name":"db"}',
     ]
+
+
+def test_a_budget_in_the_first_format_has_a_time_for_each_call() -> None:
+    budget = Budget("bot", (1.0, 2.0), counts=(3, 1))
+    assert b'"used":[1.0,2.0]' in FORMATS.encoded(budget, 2)
+    assert b'"used":[1.0,1.0,1.0,2.0]' in FORMATS.encoded(budget, 1)
+    assert msgspec.json.decode(FORMATS.encoded(budget, 1), type=Budget).counts == ()
 
 
 def test_a_stored_value_that_changes_is_a_new_format() -> None:
@@ -200,7 +208,7 @@ def replicas(postgres: Databases) -> Iterator[Replicas]:
 def test_the_newest_format_is_written_once_every_process_that_runs_reads_it(
     replicas: Replicas,
 ) -> None:
-    old = replicas.start(FORMATS)
+    old = replicas.start(ONE)
     new = replicas.start(TWO)
     for store in (old, new, new):
         assert replicas.beat(store)
@@ -212,7 +220,7 @@ def test_the_newest_format_is_written_once_every_process_that_runs_reads_it(
 
 
 def test_a_process_that_is_not_heard_of_for_long_holds_up_no_format(replicas: Replicas) -> None:
-    old = replicas.start(FORMATS)
+    old = replicas.start(ONE)
     new = replicas.start(TWO)
     new.server.run("UPDATE replica SET seen_at = seen_at - 239 WHERE format = 1")
     replicas.beat(new)
@@ -225,7 +233,7 @@ def test_a_process_that_is_not_heard_of_for_long_holds_up_no_format(replicas: Re
 
 def test_a_process_that_does_not_read_what_is_written_works_on_nothing(replicas: Replicas) -> None:
     """It stood still while the others were replaced, and goes on then."""
-    old = replicas.start(FORMATS)
+    old = replicas.start(ONE)
     replicas.do(old, partial(old.accept, [new_payload(TELEGRAM)]))
     lease = own(old, TELEGRAM)
     assert old.take_lead("for all")
@@ -244,14 +252,14 @@ def test_a_process_that_does_not_read_what_is_written_works_on_nothing(replicas:
         with pytest.raises(StoreError, match="upgrade it"):
             replicas.do(old, job)
     with pytest.raises(NewerSchema, match="upgrade it"):
-        replicas.start(FORMATS)
+        replicas.start(ONE)
     replicas.do(old, partial(old.accept, [new_payload(TELEGRAM)]))  # which the new ones read
     new.server.run("UPDATE lease SET until = 0")
     assert len(new.claim(own(new, TELEGRAM), T0, 9).page) == 2
 
 
 def test_a_process_that_others_took_to_be_gone_counts_itself_again(replicas: Replicas) -> None:
-    store = replicas.start(FORMATS)
+    store = replicas.start(ONE)
     replicas.do(store, partial(store.leave))
     assert not replicas.beat(store)
     replicas.do(store, partial(store.register, "pod", "0.0.0"))

@@ -70,11 +70,13 @@ def paused_until(failures: Failures | None, state: LaneState) -> float:
 
 def yields(failures: Failures | None, name: str, state: LaneState, now: float) -> bool:
     """Whether other cards of the lane go before this one, which failed, for a minute at most. They
-    show whether the lane works.
+    show whether the lane works. If a card fails again after the end of the lane's trouble, others
+    that failed before may do so too.
     """
     if failures is None or now >= failures.retry_at + OTHERS_FIRST:
         return False
-    return name in state.failing or is_at_fault(failures, state)
+    may_fail_too = failures.at < state.recovered_at <= state.fault_at
+    return name in state.failing or may_fail_too or is_at_fault(failures, state)
 
 
 def doubts_text(failures: Failures | None) -> bool:
@@ -109,10 +111,14 @@ def not_taken(
     before: Failures | None, state: LaneState, now: float, jitter: float, why: str
 ) -> Failures:
     """The failures after a call that the platform did not accept. Pauses grow, and `jitter` (0 to
-    1) spreads them.
+    1) spreads them. They grow with each repetition in the lane, so that several cards that fail use
+    up no more of the chat's budget than one.
     """
     failures = _again(before, state, now, why)
-    return replace(failures, retry_at=now + growing(failures.tries, jitter))
+    number = failures.tries
+    if number > 1:
+        number = max(number, state.attempts + 2 - len(state.failing))
+    return replace(failures, retry_at=now + growing(number, jitter))
 
 
 def unknown(
@@ -168,7 +174,8 @@ def doubted(state: LaneState, failed: Failures, name: str, now: float, jitter: f
     """The lane after a failed call for the card `name`. The lane pauses only if calls for different
     cards fail and none gets through; a card that fails again does not count twice.
     """
-    after = replace(state, attempts=state.attempts + 1)
+    fault_at = now if failed.at_fault else state.fault_at
+    after = replace(state, attempts=state.attempts + 1, fault_at=fault_at)
     if failed.tries > 1:
         return after
     failing = (*state.failing, name)[-_MOST_FAILING:]

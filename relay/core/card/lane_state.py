@@ -33,7 +33,8 @@ class LaneState(Struct, frozen=True):
     `attempts` counts failures since the last success, `failing` are the cards that failed since
     (`failures.name_of`). Once there are several, no call is made before `retry_at`, except from
     `fresh_at` on for a card that never failed. `passed_at`: the platform last answered for a card;
-    `recovered_at`: it did so after several had failed. `trouble`, its cause and its times explain
+    `recovered_at`: it did so after several had failed; `fault_at`: a card at fault last failed.
+    `trouble`, its cause and its times explain
     lateness. `suspected` are checksums of words that only cards with failed calls held, the last
     one at `suspected_at` (core/card/suspicion.py); `hung`: one of those calls took long.
     """
@@ -58,6 +59,7 @@ class LaneState(Struct, frozen=True):
     suspected: tuple[int, ...] = ()
     suspected_at: float = 0.0
     hung: bool = False
+    fault_at: float = 0.0
 
 
 def taking_over(state: LaneState, left: LaneState) -> LaneState:

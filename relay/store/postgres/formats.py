@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.budget import Budget
 
 
 class Formats(Struct, frozen=True):
@@ -31,7 +34,19 @@ class Formats(Struct, frozen=True):
         return msgspec.json.encode(value)
 
 
-FORMATS = Formats()
+def _in_first(value: object) -> object:
+    """Format 2 added the counts of a budget, and `LaneState.fault_at`, which the first one does not
+    read.
+    """
+    match value:
+        case Budget():
+            times = (at for at, number in value.calls for _ in range(number))
+            return replace(value, used=tuple(times), counts=())
+        case _:
+            return value
+
+
+FORMATS = Formats((_in_first,))
 
 
 def newer_format(number: int, newest: int) -> str:

@@ -162,11 +162,15 @@ class PostgresStore(SqlStore):
         )
 
     def take(self, lane: LaneKey) -> Lease | None:
+        """The epoch is the time in milliseconds, or follows the one before. Were it counted, one
+        that a crash of the database took back would be given to another process.
+        """
         row = self._lane(lane)
         found = self.server.run(
             "INSERT INTO lease (lane, owner, epoch, until)"
-            f" SELECT $1, $2, 1, {NOW} + $3 WHERE {FORMAT} <= $4 ON CONFLICT (lane) DO UPDATE SET"
-            " owner = excluded.owner, epoch = lease.epoch + 1, until = excluded.until"
+            f" SELECT $1, $2, ({NOW} * 1000)::bigint, {NOW} + $3 WHERE {FORMAT} <= $4"
+            " ON CONFLICT (lane) DO UPDATE SET owner = excluded.owner,"
+            " epoch = greatest(lease.epoch + 1, excluded.epoch), until = excluded.until"
             f" WHERE lease.owner = excluded.owner OR lease.until <= {NOW} RETURNING epoch",
             (row, self.replica, self.ttl, self._formats.newest),
         ).fetchone()
