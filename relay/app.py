@@ -29,7 +29,7 @@ from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
 from relay.core.event import Event, Noted
 from relay.core.notice import NOTICES
-from relay.core.template.template import TemplateError
+from relay.core.template.template import TemplateError, warm_up
 from relay.delivery.lanes import Lanes
 from relay.delivery.pipeline import Pipeline
 from relay.delivery.transport import Transport
@@ -396,7 +396,8 @@ class App:
         config = self.config.current
         for target in config.routing.all_targets:
             with suppress(TemplateError):  # the built-in plain text is sent in its place
-                config.templates.parts(target.policy.template, target.policy.markup)
+                form = self._platforms[target.lane.platform].FORM
+                warm_up(config.templates, target.policy, form)
         if self._console is not None:
             self._console.warm_up()
 

@@ -434,7 +434,7 @@ def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
 def _new_payload(
     part: Notification, routed: Routed, fault: str, at: float, config: ActiveConfig
 ) -> tuple[NewPayload, Accepted]:
-    firing = sum(alert.status == "firing" for alert in part.alerts)
+    firing = [alert.status for alert in part.alerts].count("firing")
     new_payload = NewPayload(
         part.group,
         msgspec.json.encode(part),

@@ -197,6 +197,12 @@ def shipped(sources: Mapping[str, str]) -> Templates:
     return Templates({name: Compiled(name, source) for name, source in sources.items()})
 
 
+def warm_up(templates: Templates, policy: Policy, form: Form) -> None:
+    """Compiles what messages by the policy need. Raises TemplateError."""
+    for shows in (form.shows & _OF_CARD, _REPLY, _DIGEST):
+        templates.parts(policy.template, policy.markup, shows)
+
+
 def _names_of_context() -> Iterable[str]:
     from relay.core.template import sample  # noqa: PLC0415 - few starts have templates to check
 
@@ -261,13 +267,30 @@ def _built(name: str, tree: nodes.Template) -> _Built:
     return _Built(built, whole=False)
 
 
-def _block(name: str, head: Sequence[nodes.Node], body: list[nodes.Node]) -> _Block:
+def _block(name: str, head: Sequence[nodes.Macro | nodes.Assign], body: list[nodes.Node]) -> _Block:
     only = _only(body)
-    tree = nodes.Template([*head, *body], lineno=1)
+    tree = nodes.Template([*_needed(head, body), *body], lineno=1)
     tree.set_environment(_SANDBOX)
     code = _SANDBOX.compile(tree, name, name)
     uses = frozenset(node.name for node in tree.find_all(nodes.Name))
     return _Block(JinjaTemplate.from_code(_SANDBOX, code, _SANDBOX.globals), uses, only)
+
+
+def _needed(
+    head: Sequence[nodes.Macro | nodes.Assign], body: Sequence[nodes.Node]
+) -> Sequence[nodes.Node]:
+    """The assignments of the head, and the macros that these, the body or one of them uses."""
+    kept: list[nodes.Macro | nodes.Assign] = []
+    names, more = _names(body), True
+    while more:
+        found = [node for node in head if isinstance(node, nodes.Assign) or node.name in names]
+        names |= _names(found)
+        kept, more = found, len(found) > len(kept)
+    return kept
+
+
+def _names(among: Sequence[nodes.Node]) -> set[str]:
+    return {name.name for node in among for name in node.find_all(nodes.Name)}
 
 
 def _only(body: list[nodes.Node]) -> str:

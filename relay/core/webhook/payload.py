@@ -5,6 +5,7 @@ read part by part.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
+from functools import partial
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
@@ -25,7 +26,9 @@ from relay.core.webhook.payload_alert import (
     StrictAlert,
     believed,
     digest_of,
+    known_names,
     read_alert,
+    read_alerts,
 )
 from relay.core.webhook.shape import PayloadError, check_encoding, check_shape, mended
 
@@ -76,6 +79,7 @@ class _Known(Struct, rename="camel", forbid_unknown_fields=True):
 
 _KNOWN = Decoder(_Known)
 _ENVELOPE = Decoder(_Envelope)
+_HEXADECIMAL = partial(int, base=16)
 _META = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
 
 
@@ -128,20 +132,17 @@ def _notifications(
     parts = max(1, -(-len(unread) // PART))
     known_by = believed(unread, told)
     alerts = _page(unread, told, known_by) if parts == 1 else ()
-    state = 0
-    firing = False
     fingerprints: list[str] = []
+    firing: list[str] = []
     for alert in alerts or (read_alert(each, told, believed=known_by) for each in unread):
-        fingerprint = alert.fingerprint
-        fingerprints.append(fingerprint)
+        fingerprints.append(alert.fingerprint)
         if alert.status == "firing":
-            state += _number(fingerprint)
-            firing = True
+            firing.append(alert.fingerprint)
     known = set(fingerprints)
     whole = replace(
         whole,
         group_key=outside_key(whole.group_key) or _own_key(known),
-        state=state % 2**63,
+        state=_state(firing),
         status=told or ("firing" if firing else "resolved"),
     )
     unique = len(known) == len(unread)
@@ -158,10 +159,18 @@ def _notifications(
         yield replace(whole, alerts=page, part=part, parts=parts)
 
 
-def _number(fingerprint: str) -> int:
-    """A fingerprint as a number of 64 bits, the same in every run; Alertmanager's is hexadecimal.
-    Python hashes a tuple of numbers without a seed.
+def _state(firing: Sequence[str]) -> int:
+    """The sum of the firing fingerprints as numbers of 64 bits, the same in every run;
+    Alertmanager's are hexadecimal. Python hashes a tuple of numbers without a seed.
     """
+    try:
+        numbers = sum(map(hash, zip(map(_HEXADECIMAL, firing), strict=True)))
+    except ValueError:
+        numbers = sum(map(_number, firing))
+    return numbers % 2**63
+
+
+def _number(fingerprint: str) -> int:
     try:
         return hash((int(fingerprint, 16),))
     except ValueError:
@@ -198,6 +207,9 @@ def _page(
     told: AlertStatus | None,
     known_by: bool,  # noqa: FBT001 - a fact, not a switch
 ) -> tuple[Alert, ...]:
+    known = [each for each in unread if isinstance(each, StrictAlert)]
+    if len(known) == len(unread):
+        return read_alerts(known, known_names(known, believed=known_by))
     return tuple([read_alert(each, told, believed=known_by) for each in unread])
 
 

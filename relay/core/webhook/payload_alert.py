@@ -7,6 +7,7 @@ from typing import assert_never
 
 from msgspec import Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
+from msgspec.structs import replace
 
 from relay.core.alert import (
     MALFORMED,
@@ -86,39 +87,49 @@ def read_alert(
     """The alert. `told` is the status of the payload, None if it has none. `believed`: its
     fingerprint is Alertmanager's. `known_by` saves hashing the labels a second time.
     """
+    known: StrictAlert | KnownAlert
     match unread:
         case StrictAlert():
-            return _from_known(unread, unread.annotations, believed, known_by)
+            known = unread
         case Raw():
             try:
-                known = _KNOWN_ALERT.decode(unread)
+                grafanas = _KNOWN_ALERT.decode(unread)
             except ValidationError:
                 return _from_fields(unread, told, believed=believed)
-            annotations = _with_grafanas(known.annotations or {}, known)
-            return _from_known(known, annotations, believed, known_by)
+            annotations = _with_grafanas(grafanas.annotations or {}, grafanas)
+            known = replace(grafanas, annotations=annotations)
         case _:
             assert_never(unread)
+    names = (known_by,) if known_by else known_names((known,), believed=believed)
+    return read_alerts((known,), names)[0]
 
 
-def _from_known(
-    known: StrictAlert | KnownAlert,
-    annotations: Labels | None,
-    believed: bool,  # noqa: FBT001 - a fact, not a switch
-    known_by: str,
-) -> Alert:
-    labels, given = known.labels or {}, known.fingerprint
-    if not known_by:
-        known_by = given if believed and given and _FINGERPRINT(given) else own_fingerprint(labels)
-    return Alert(
-        known.status,
-        labels,
-        annotations or {},
-        seconds_of(known.starts_at) or 0.0,
-        seconds_of(known.ends_at) if known.status == "resolved" else None,
-        known.generator_url or "",
-        known_by,
-        "" if known_by == given else given or "",
+def read_alerts(
+    known: Sequence[StrictAlert | KnownAlert], known_by: Sequence[str]
+) -> tuple[Alert, ...]:
+    """The alerts, by these names."""
+    return tuple(
+        [
+            Alert(
+                each.status,
+                each.labels or {},
+                each.annotations or {},
+                seconds_of(each.starts_at) or 0.0,
+                seconds_of(each.ends_at) if each.status == "resolved" else None,
+                each.generator_url or "",
+                name,
+                "" if name == each.fingerprint else each.fingerprint or "",
+            )
+            for each, name in zip(known, known_by, strict=True)
+        ]
     )
+
+
+def known_names(known: Sequence[StrictAlert | KnownAlert], *, believed: bool) -> list[str]:
+    """What identifies each of the alerts: its fingerprint, if it is Alertmanager's."""
+    if not believed:
+        return [own_fingerprint(each.labels or {}) for each in known]
+    return [_given(each.fingerprint) or own_fingerprint(each.labels or {}) for each in known]
 
 
 def _from_fields(raw: Raw, told: AlertStatus | None, *, believed: bool) -> Alert:
