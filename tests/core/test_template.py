@@ -102,6 +102,22 @@ def test_whatever_a_label_holds_stands_in_the_message_as_it_is(
 _VALUE = _templates("v{{ common_labels.x }}v")
 
 
+def test_a_block_has_what_it_uses_of_its_file_and_no_more() -> None:
+    """Each block compiles the macros that it uses, and those that these use."""
+    head = (
+        "{% set dash = '-' %}"
+        "{% macro inner() %}{{ dash }}{% endmacro %}"
+        "{% macro unused() %}{{ inner() }}{{ common_labels.x }}{% endmacro %}"
+        "{% macro outer() %}{{ inner() }}{% endmacro %}"
+    )
+    source = head + "{% block card %}a{{ outer() }}b{% endblock %}{% block reply %}c{% endblock %}"
+    assert _card(source).message.body.text == "a-b"
+    parts = _templates(source).parts("t", "html", frozenset({"card", "reply"}))
+    assert {"dash", "inner", "outer"} <= parts["card"].uses
+    assert "unused" not in parts["card"].uses
+    assert parts["reply"].uses == {"dash"}
+
+
 def test_a_macro_prints_markup_and_its_values_stay_values() -> None:
     source = "{% macro m(x) %}\n<b>{{ x }}</b>\n{% endmacro %}\n{{ m('<i>') }}!"
     assert _card(source).message.body == RichText("<i>!", (Span("bold", 0, 3),))
