@@ -164,7 +164,9 @@ class Pipeline:
             return await self._transactions.run_unsynced(job)
 
     def _kept(self, lease: Lease) -> _Result | None:
-        """The result of the last call, unless another process has had the lane since."""
+        """The result of the last call, unless another process has had the lane since: its epoch
+        follows that of the call's lease only if this process has taken it again.
+        """
         kept = self._results.get(lease.lane)
         if kept and lease.epoch - kept.lease.epoch > 1:
             del self._results[lease.lane]

@@ -77,10 +77,28 @@ def test_a_lane_has_one_owner_and_a_write_of_the_last_one_is_refused(postgres: D
     assert second.take(TELEGRAM) is None
     first.server.run("UPDATE lease SET until = 0")  # nobody heard of it for long
     taken = own(second, TELEGRAM)
-    assert taken.epoch > lease.epoch
+    assert taken.epoch > lease.epoch + 1
     (refused,) = first.batch([lambda: first.claim(lease, T0, 9)])
     assert isinstance(refused, Fenced)
     assert [opened.seq for opened in second.claim(taken, T0, 9).page] == [1]
+    first.close()
+    second.close()
+
+
+def test_a_process_that_takes_its_lane_again_knows_that_no_other_had_it(
+    postgres: Databases,
+) -> None:
+    """It still knows the result of its last call then, although it could not store it."""
+    url = postgres.fresh()
+    first, second = PostgresStore(url, ttl=60), PostgresStore(url, ttl=60)
+    first.batch([lambda: first.accept([new_payload(TELEGRAM)])])
+    had = own(first, TELEGRAM)
+    first.server.run("UPDATE lease SET until = 0")
+    assert own(first, TELEGRAM).epoch == had.epoch + 1
+    for store in (second, first):
+        first.server.run("UPDATE lease SET until = 0")
+        again = own(store, TELEGRAM)
+    assert again.epoch > had.epoch + 2
     first.close()
     second.close()
 

@@ -162,15 +162,17 @@ class PostgresStore(SqlStore):
         )
 
     def take(self, lane: LaneKey) -> Lease | None:
-        """The epoch is the time in milliseconds, or follows the one before. Were it counted, one
-        that a crash of the database took back would be given to another process.
+        """Takes the lane if nobody has it. The epoch of a process that had it last is the next
+        number; that of another one is the time in milliseconds, which is no earlier epoch: a crash
+        of the database may take back who had the lane, since that is not synced.
         """
         row = self._lane(lane)
         found = self.server.run(
             "INSERT INTO lease (lane, owner, epoch, until)"
             f" SELECT $1, $2, ({NOW} * 1000)::bigint, {NOW} + $3 WHERE {FORMAT} <= $4"
-            " ON CONFLICT (lane) DO UPDATE SET owner = excluded.owner,"
-            " epoch = greatest(lease.epoch + 1, excluded.epoch), until = excluded.until"
+            " ON CONFLICT (lane) DO UPDATE SET owner = excluded.owner, until = excluded.until,"
+            " epoch = CASE WHEN lease.owner = excluded.owner THEN lease.epoch + 1"
+            " ELSE greatest(lease.epoch + 2, excluded.epoch) END"
             f" WHERE lease.owner = excluded.owner OR lease.until <= {NOW} RETURNING epoch",
             (row, self.replica, self.ttl, self._formats.newest),
         ).fetchone()
