@@ -70,13 +70,13 @@ def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> No
     state = LaneState(
         down=Down("kicked", THEN - 5, THEN + 300), thread_again=THEN + 9, retry_at=THEN + 4
     )
-    state = replace(state, trouble_since=THEN - 5)
+    state = replace(state, trouble_since=THEN - 5, fault_at=THEN - 2)
     settle(store, replace(result(Card(GROUP, "", "ops")), state=state))
     store.move_times_back(T0)
     expected = LaneState(
         down=Down("kicked", T0 - 5, T0 + 300), thread_again=T0 + 9, retry_at=T0 + 4
     )
-    expected = replace(expected, trouble_since=T0 - 5)
+    expected = replace(expected, trouble_since=T0 - 5, fault_at=T0 - 2)
     assert store.claim(own(store, TELEGRAM), T0, 0).state == expected
 
 

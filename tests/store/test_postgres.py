@@ -108,20 +108,19 @@ def test_a_lease_that_a_crash_took_back_is_not_given_again_under_its_epoch(
 ) -> None:
     """Taking a lane is not synced."""
     url = postgres.fresh()
-    first, second = PostgresStore(url, ttl=60), PostgresStore(url, ttl=60)
+    first, second, third = (PostgresStore(url, ttl=60) for _ in range(3))
     first.batch([lambda: first.accept([new_payload(TELEGRAM)])])
     own(first, TELEGRAM)
     before = first.server.run("SELECT lane, owner, epoch, 0.0 FROM lease").fetchone()
     first.server.run("UPDATE lease SET until = 0")
-    lost = own(first, TELEGRAM)
+    lost = own(second, TELEGRAM)
     first.server.run("DELETE FROM lease")
     first.server.run(
         "INSERT INTO lease (lane, owner, epoch, until) VALUES ($1, $2, $3, $4)", before
     )
-    taken = own(second, TELEGRAM)
-    assert before[2] < lost.epoch < taken.epoch
-    first.close()
-    second.close()
+    assert before[2] < lost.epoch < own(third, TELEGRAM).epoch
+    for store in (first, second, third):
+        store.close()
 
 
 def test_one_process_leads_until_it_gives_up_or_is_not_heard_of(postgres: Databases) -> None:

@@ -163,13 +163,13 @@ class PostgresStore(SqlStore):
 
     def take(self, lane: LaneKey) -> Lease | None:
         """Takes the lane if nobody has it. The epoch of a process that had it last is the next
-        number; that of another one is the time in milliseconds, which is no earlier epoch: a crash
+        number; that of another one is the time in microseconds, which is no earlier epoch: a crash
         of the database may take back who had the lane, since that is not synced.
         """
         row = self._lane(lane)
         found = self.server.run(
             "INSERT INTO lease (lane, owner, epoch, until)"
-            f" SELECT $1, $2, ({NOW} * 1000)::bigint, {NOW} + $3 WHERE {FORMAT} <= $4"
+            f" SELECT $1, $2, ({NOW} * 1000000)::bigint, {NOW} + $3 WHERE {FORMAT} <= $4"
             " ON CONFLICT (lane) DO UPDATE SET owner = excluded.owner, until = excluded.until,"
             " epoch = CASE WHEN lease.owner = excluded.owner THEN lease.epoch + 1"
             " ELSE greatest(lease.epoch + 2, excluded.epoch) END"
