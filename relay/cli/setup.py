@@ -34,22 +34,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     setup_telegram.arguments(telegram)
     discord = verbs.add_parser("discord", help="check a webhook and write a receiver for it")
     setup_discord.arguments(discord)
-    for verb, plan in ((telegram, setup_telegram.plan), (discord, setup_discord.plan)):
+    for verb, plan, secret in (
+        (telegram, setup_telegram.plan, "The bot's token"),
+        (discord, setup_discord.plan, "The webhook's URL"),
+    ):
         config_option(verb)
         verb.add_argument(
             "--no-test", dest="test", action="store_false", help="send no test message"
         )
-        verb.set_defaults(run=_runner(plan))
+        verb.set_defaults(run=_runner(plan, secret))
 
 
 def _runner(
-    plan: Callable[[argparse.Namespace, str], Plan | Failed],
+    plan: Callable[[argparse.Namespace, str], Plan | Failed], secret: str
 ) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         try:
             planned = plan(
                 options,
-                _ask_secret() if options.secret_file is None else _read(options.secret_file),
+                _ask(secret) if options.secret_file is None else _read(options.secret_file),
             )
             return planned.status if isinstance(planned, Failed) else _write(planned, options)
         except (OSError, ValueError, EOFError) as error:
@@ -59,11 +62,11 @@ def _runner(
     return run
 
 
-def _ask_secret() -> str:
-    """A secret typed without being shown. Raises ValueError if there is no terminal."""
+def _ask(secret: str) -> str:
+    """The secret, typed without being shown. Raises ValueError if there is no terminal."""
     if not sys.stdin.isatty():
         raise ValueError("without a terminal, name the file that holds the secret: see --help")
-    return getpass.getpass("The bot's token, or the webhook's URL (it is not shown): ").strip()
+    return getpass.getpass(f"{secret} (it is not shown): ").strip()
 
 
 def _read(path: Path) -> str:

@@ -105,10 +105,17 @@ async def test_at_a_terminal_the_token_is_hidden_and_chats_are_chosen(
     terminal = StringIO("nine\n9\n2\n")
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
-    monkeypatch.setattr("getpass.getpass", lambda _: f" {TOKEN} ")
+    asked: list[str] = []
+
+    def token(prompt: str) -> str:
+        asked.append(prompt)
+        return f" {TOKEN} "
+
+    monkeypatch.setattr("getpass.getpass", token)
     monkeypatch.setattr("select.select", lambda *_: ([terminal], [], []))
     assert await telegram(sandbox, "--no-test", token="") == 0
     assert chats("telegram") == [("111", str(FORUM), "")]
+    assert asked == ["The bot's token (it is not shown): "]
     assert "write numbers from 1 to 2" in capsys.readouterr().out
     assert mode("telegram.token") == 0o600
 
