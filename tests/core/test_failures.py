@@ -109,11 +109,11 @@ def test_pauses_grow_with_each_repetition_in_the_lane() -> None:
     """Several cards that fail again and again use up no more of a budget than one of them."""
     state, failures = LaneState(), dict.fromkeys("ab", Failures())
     pauses: list[float] = []
-    for name in "abababa":
+    for name in "ababababab":
         failures[name] = not_taken(failures[name], state, T0, 1.0, "502")
         state = doubted(state, failures[name], name, T0, 1.0)
         pauses.append(failures[name].retry_at - T0)
-    assert pauses == [1, 1, 2, 4, 8, 16, 32]
+    assert pauses == [1, 1, 2, 4, 8, 16, 32, 64, 64, 64]
 
 
 @pytest.mark.parametrize(

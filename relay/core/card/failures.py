@@ -19,6 +19,7 @@ MOST_UNKNOWN = 5  # unknown answers after which a card goes to its fallback
 TRIES = 2  # failed calls, or one without an answer, after which a text is what may not pass
 PLAIN_AFTER = 2  # failed calls of a card at fault after which it is sent without style
 OTHERS_FIRST = 60.0  # seconds for which other cards of the lane go before one that failed
+_MOST_REPEATED = 7  # repetitions of several cards with which the pause of each grows: 64 s
 _MOST_FAILING = 11  # different cards; by then the pauses have reached the longest
 
 
@@ -111,13 +112,14 @@ def not_taken(
     before: Failures | None, state: LaneState, now: float, jitter: float, why: str
 ) -> Failures:
     """The failures after a call that the platform did not accept. Pauses grow, and `jitter` (0 to
-    1) spreads them. They grow with each repetition in the lane, so that several cards that fail use
-    up no more of the chat's budget than one.
+    1) spreads them. Up to about a minute they grow with each repetition in the lane, so that
+    several cards that fail use up little more of the chat's budget than one.
     """
     failures = _again(before, state, now, why)
     number = failures.tries
     if number > 1:
-        number = max(number, state.attempts + 2 - len(state.failing))
+        repeated = state.attempts + 2 - len(state.failing)
+        number = max(number, min(repeated, _MOST_REPEATED))
     return replace(failures, retry_at=now + growing(number, jitter))
 
 
