@@ -447,9 +447,10 @@ class _Turn:
 
     def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
         """Until when a card that failed lets others go: while its lane pauses, while others have
-        something to do, or while half of a budget is used up (but a digest, which tells what is
-        new). So does one that has to give way to cards that never failed, and one that has more in
-        common with failed cards than another waiting card. 0.0: it may go.
+        something to do, or for some seconds after each call while a third of a budget is used up
+        (but a digest, which tells what is new). So does one that has to give way to cards that
+        never failed, and one that has more in common with failed cards than another waiting card.
+        0.0: it may go.
         """
         state = claim.state
         if card.failures and state.down is None and state.retry_at > self._now:
@@ -458,7 +459,12 @@ class _Turn:
             return self._now + FIRST_PAUSE
         name = name_of(card.group, card.fingerprint)
         fails = yields(card.failures, name, state, self._now) and (
-            claim.waiting > 1 or (card.group != DIGEST and self._is_half_used(state, target))
+            claim.waiting > 1
+            or (
+                card.group != DIGEST
+                and self._now < claim.called_at + URGENT_PAUSE
+                and self._is_a_third_used(state, target)
+            )
         )
         return self._now + _YIELDS if fails or self._is_suspected(state, card) else 0.0
 
@@ -467,11 +473,11 @@ class _Turn:
         waiting = self._store.soon(self._lane, self._now, suspicion.COMPARED)
         return any(card.failures is None for card in waiting)
 
-    def _is_half_used(self, state: LaneState, target: Target) -> bool:
-        """Whether half of a budget is used up: failed calls leave the other half to new cards."""
+    def _is_a_third_used(self, state: LaneState, target: Target) -> bool:
+        """Whether a third of a budget is used up: failed calls leave the rest to new cards."""
         limits = limits_of(target, state, self._config.limits, self._platforms)
         return any(
-            self._store.room([limit], self._now, _MOMENT) <= limit.count // 2
+            self._store.room([limit], self._now, _MOMENT) <= limit.count - limit.count // 3
             for limit in limits
             if limit.count > 1
         )

@@ -17,6 +17,7 @@ from relay.core.budget import Limits, Rate
 from relay.core.card.failures import FRESH_PAUSE
 from relay.core.event import Settled
 from relay.core.retention import Retention
+from relay.core.turn.decide import URGENT_PAUSE
 from relay.operate.housekeeping import GRACE, Housekeeping
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.sandbox.faults import FaultKind, Refusal
@@ -145,6 +146,25 @@ async def _hold_up(kind: FaultKind, platform: str, pauses: Sequence[float], bad:
         assert in_time
     (row,) = world.balance()
     assert (row.dead, row.delivered) == (0, len(accepted))
+
+
+@pytest.mark.parametrize("severity", ["critical", "warning"])
+@pytest.mark.parametrize("outage", [20.0, 60.0, 150.0, 400.0])
+@pytest.mark.parametrize("groups", [1, 2, 5, 12])
+async def test_the_end_of_an_outage_is_found_soon(
+    groups: int, outage: float, severity: str
+) -> None:
+    """However many groups wait, and whether each has its message or a digest names them."""
+    world = World()
+    recorded = Recorded(world)
+    world.faults.add("telegram", "*", "500")
+    for number in range(groups):
+        await world.post(told(f"{number:02}", severity))
+    await world.run(until=outage)
+    world.faults.clear()
+    await world.run(until=2 * outage + URGENT_PAUSE)
+    first = min(at for at, _ in recorded.requests if at >= outage)
+    assert first - outage <= (URGENT_PAUSE if severity == "critical" else outage)
 
 
 @pytest.mark.parametrize("platform", ["telegram", "discord"])

@@ -3,10 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
-from relay.core.alert import AlertStatus
+from relay.core.alert import AlertStatus, GroupId
 from relay.core.budget import Limit
 from relay.core.card.card import Card, Head, OwedReply, Shown, mark
 from relay.core.card.digest import DIGEST, QUIET, line
+from relay.core.card.failures import Failures
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.hours import Hours
 from relay.core.card.lane_state import Down, LaneState
@@ -130,6 +131,23 @@ def test_what_was_delivered_is_shown_and_what_was_not_is_due_again() -> None:
     assert not again.shown
     assert again.state.retry_at == 0.0  # another card may go meanwhile
     assert again.change.due == T0 + 2.75
+
+
+@pytest.mark.parametrize("group", [DIGEST, QUIET])
+@pytest.mark.parametrize(("severity", "again_at"), [("critical", 15), ("warning", 300)])
+def test_what_tells_something_urgent_is_tried_again_soon_although_it_failed_often(
+    group: GroupId, severity: str, again_at: float
+) -> None:
+    urgent = severity == "critical"
+    lines = (replace(line(card("a", severity=severity)), urgent=urgent, untold=True),)
+    situation = replace(SITUATION, lines=lines)
+    failures = Failures(tries=20, at=T0 - 301, retry_at=T0 - 1)
+    send = decide(Card(group, "", "ops", failures=failures), situation)
+    assert isinstance(send, Send)
+    failed = Attempted(T0 + 2, Unavailable("502"), LaneState())
+    again = finish(send, situation, Contents(), failed, 1.0).change
+    assert again.due == T0 + 2 + again_at
+    assert isinstance(decide(again.card, replace(situation, now=T0 + 2 + again_at)), Send)
 
 
 def test_what_came_without_a_sound_makes_the_summary_due_at_the_end_of_the_quiet_hours() -> None:

@@ -174,7 +174,8 @@ def hastened(failures: Failures, now: float) -> Failures:
 
 def doubted(state: LaneState, failed: Failures, name: str, now: float, jitter: float) -> LaneState:
     """The lane after a failed call for the card `name`. The lane pauses only if calls for different
-    cards fail and none gets through; a card that fails again does not count twice.
+    cards fail and none gets through; a card that fails again does not count twice. It pauses no
+    longer than its trouble has lasted.
     """
     fault_at = now if failed.at_fault else state.fault_at
     after = replace(state, attempts=state.attempts + 1, fault_at=fault_at)
@@ -184,7 +185,8 @@ def doubted(state: LaneState, failed: Failures, name: str, now: float, jitter: f
     after = replace(after, failing=failing)
     if len(failing) == 1:
         return after
-    pause = growing(len(failing) - 1, jitter)
+    lasted = max(now - state.trouble_since, FIRST_PAUSE)
+    pause = min(growing(len(failing) - 1, jitter), lasted)
     return replace(after, retry_at=now + pause, fresh_at=now + min(pause, FRESH_PAUSE))
 
 

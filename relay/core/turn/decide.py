@@ -238,7 +238,7 @@ def _decide_digest(card: Card, situation: Situation) -> Decision:
     step = digest.plan(card, lines, situation.policy, now, situation.hours, limits)
     ranked = digest.rank_of(lines)
     if not isinstance(step, Wait) and _pauses(card, step, situation, ranked):
-        again_at = _paused_until(card, situation.state, ranked)
+        again_at = card_pauses_until(card, situation.state, ranked)
         return Save(CardChange(card, again_at, urgent=False, rank=ranked))
     follow_at = None if situation.hours.muted else digest.follows_at(card, lines, limits)
     if follow_at is not None and follow_at <= now:
@@ -271,12 +271,13 @@ def _decide_summary(card: Card, situation: Situation) -> Decision:
     if situation.hours != UNRESTRICTED or not lines:
         until = situation.hours.until if card.shown is None else None
         return Save(CardChange(card, until, urgent=False))
-    if _pauses(card, Post(silent=True), situation, Rank.FIRST):
-        again_at = paused_until(card.failures, situation.state)
+    urgent = any(line.urgent for line in lines)
+    ranked = Rank.URGENT if urgent and card.shown is None else Rank.FIRST
+    again_at = card_pauses_until(card, situation.state, ranked)
+    if again_at > now:
         return Save(CardChange(card, again_at, urgent=False, rank=Rank.FOLLOW))
     if card.shown is None:
-        silent = situation.policy.silent or not any(line.urgent for line in lines)
-        return Send(card, Post(silent=silent), Rank.FIRST)
+        return Send(card, Post(silent=situation.policy.silent or not urgent), ranked)
     at = digest.edited_at(card, lines, situation.limits)
     if at is not None and at <= now:
         return Send(card, Edit(card.shown.message), Rank.EDIT)
@@ -288,10 +289,10 @@ def _pauses(card: Card, step: Step, situation: Situation, ranked: Rank | None = 
     if card.failures is None:
         return False
     ranked = rank_of(card, step, situation.policy) if ranked is None else ranked
-    return _paused_until(card, situation.state, ranked) > situation.now
+    return card_pauses_until(card, situation.state, ranked) > situation.now
 
 
-def _paused_until(card: Card, state: LaneState, ranked: Rank) -> float:
+def card_pauses_until(card: Card, state: LaneState, ranked: Rank) -> float:
     """Until when the card pauses, Unix seconds: not long if something urgent is untold and no
     message would be doubled.
     """
@@ -314,7 +315,7 @@ def kept(card: Card, situation: Situation) -> CardChange:
     ranked = rank(card, policy, planned, hours)
     due_at = planned.until if isinstance(planned, Wait) else now
     if due_at is not None:
-        due_at = max(due_at, _paused_until(card, situation.state, ranked))
+        due_at = max(due_at, card_pauses_until(card, situation.state, ranked))
     return CardChange(
         card,
         due_at,

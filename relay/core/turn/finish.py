@@ -11,7 +11,6 @@ from relay.core.card import digest, suspicion, withheld
 from relay.core.card.advance import Advanced, advance
 from relay.core.card.card import Card, Withheld
 from relay.core.card.digest import DIGEST, QUIET, Line
-from relay.core.card.failures import paused_until
 from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import (
     Delivered,
@@ -25,7 +24,7 @@ from relay.core.card.outcome import (
 from relay.core.card.step import Post, Rank, Reply
 from relay.core.template.listing import owe_document
 from relay.core.turn.change import AttemptResult, CardChange
-from relay.core.turn.decide import Send, Situation, kept
+from relay.core.turn.decide import Send, Situation, card_pauses_until, kept
 
 
 class Attempted(Struct, frozen=True):
@@ -115,7 +114,7 @@ def _finish_digest(
         lane=situation.target.lane,
         state=advanced.state,
         change=CardChange(
-            card, None if rests else _again_at(advanced), urgent=False, rank=send.rank
+            card, None if rests else _again_at(advanced, send.rank), urgent=False, rank=send.rank
         ),
         now=at,
         blocks=advanced.blocks,
@@ -174,7 +173,7 @@ def _finish_summary(
 ) -> AttemptResult:
     advanced = _withholding(send, situation.lines, attempted, jitter)
     card, known = advanced.card, digest.storm_of(advanced.card).withheld
-    again_at = None if advanced.shown or advanced.dead else _again_at(advanced)
+    again_at = None if advanced.shown or advanced.dead else _again_at(advanced, send.rank)
     if advanced.shown and known is not None:  # edits tell the rest
         card, again_at = replace(card, doubt=send.card.doubt), attempted.at
     rank = Rank.FOLLOW if card.shown is None else Rank.EDIT
@@ -183,9 +182,9 @@ def _finish_summary(
     return AttemptResult(lane, advanced.state, change, attempted.at, advanced.blocks)
 
 
-def _again_at(advanced: Advanced) -> float:
+def _again_at(advanced: Advanced, rank: Rank) -> float:
     """When a card that is not shown yet is tried again: at once, or when its pause ends."""
-    return max(advanced.card.tried_at, paused_until(advanced.card.failures, advanced.state))
+    return max(advanced.card.tried_at, card_pauses_until(advanced.card, advanced.state, rank))
 
 
 def _advanced(send: Send, attempted: Attempted, jitter: float, sent: str = "") -> Advanced:
