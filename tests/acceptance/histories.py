@@ -16,13 +16,20 @@ LOOK_EVERY = 0.05  # seconds
 
 
 def versions(sandbox: Sandbox, chat: int) -> list[list[str]]:
-    """What each message of a chat said, one after the other."""
+    """What each message of a chat said, one after the other, but for the relay's own notices."""
     if chat == CHANNEL:
-        return [
+        said = [
             [discord_text.plain(v.content, v.embeds) for v in m.versions]
             for m in sandbox.discord.messages(chat)
         ]
-    return [[v.content.text for v in m.versions] for m in sandbox.telegram.messages(chat)]
+    else:
+        said = [[v.content.text for v in m.versions] for m in sandbox.telegram.messages(chat)]
+    return [each for each in said if not is_notice(each[0])]
+
+
+def is_notice(text: str) -> bool:
+    """Whether the relay tells of itself, which may fire again and again."""
+    return "AlertRelay" in text
 
 
 def linear(said: Sequence[str]) -> bool:

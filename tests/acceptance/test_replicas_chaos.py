@@ -19,7 +19,7 @@ import pytest
 from relay.sandbox.server import Sandbox
 from relay.store.postgres.store import PostgresStore
 from tests import canary
-from tests.acceptance.histories import Owners, linear, versions
+from tests.acceptance.histories import Owners, is_notice, linear, versions
 from tests.acceptance.processes import Process, Processes, free_port, processes, until
 from tests.acceptance.test_kill import ONE, TEAMS, Load, Seen, judge, seen, set_up_chats
 from tests.postgres import Cluster, Databases, cluster
@@ -207,11 +207,7 @@ def alerts(sandbox: Sandbox, chat: int) -> list[Seen]:
     """The messages of a chat but for the relay's own notices: a process that stood still tells of
     it.
     """
-    return [m for m in seen(sandbox, chat) if not own(m.first + m.now)]
-
-
-def own(text: str) -> bool:
-    return "AlertRelay" in text
+    return [m for m in seen(sandbox, chat) if not is_notice(m.first + m.now)]
 
 
 def standing(store: PostgresStore) -> str:
@@ -284,7 +280,7 @@ async def test_nothing_acknowledged_is_lost_whatever_becomes_of_replicas_and_dat
     assert len(load.acknowledged) > ROUNDS
     assert [row.lost for row in books] == [0] * len(books)
     assert owners.of_several() == {}
-    told = [each for chat in TEAMS.values() for each in versions(sandbox, chat) if not own(each[0])]
+    told = [each for chat in TEAMS.values() for each in versions(sandbox, chat)]
     assert [each for each in told if not linear(each)] == []
     repeated = {
         team: judge(alerts(sandbox, chat), load, team, chaos.faults) for team, chat in TEAMS.items()
