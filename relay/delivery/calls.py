@@ -7,6 +7,7 @@ from typing import Literal, assert_never
 from msgspec.structs import replace
 
 from relay.core.budget import Block, Limits
+from relay.core.card.failures import asks_first
 from relay.core.card.lane_state import LaneState, leading
 from relay.core.card.outcome import (
     BotDown,
@@ -79,10 +80,12 @@ class Calls:
             return self._not_made(situation, state, rates)
         endpoint = endpoint_of(target, leading(state, step, now))
         may_press = situation.acting.is_on and platform.needs_kind(endpoint)
-        if may_press or platform.needs_guild(endpoint, step):
+        if asks_first(card.failures) or may_press or platform.needs_guild(endpoint, step):
             request = platform.probe(endpoint)
             response = await self._exchange(request)
             outcome = platform.outcome(endpoint.lane, None, response)
+            if isinstance(outcome, Unknown):
+                outcome = Unavailable(outcome.why)  # the message itself was not sent
             if not isinstance(outcome, Delivered):
                 return self._attempted(situation, state, request, response, outcome, now, rates)
             guild, kind = platform.guild_of(response), platform.kind_of(response)

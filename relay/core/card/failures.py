@@ -16,6 +16,7 @@ FRESH_PAUSE = 3.0  # seconds between calls for cards that never failed, while th
 HOURLY = 3600.0  # seconds between calls each of which may add a copy of the message
 MOST_STOPS = 3  # calls during which the relay stopped that say nothing of the card
 MOST_UNKNOWN = 5  # unknown answers after which a card goes to its fallback
+_UNASKED = MOST_UNKNOWN - 1  # unknown answers after which no message is sent without asking first
 TRIES = 2  # failed calls, or one without an answer, after which a text is what may not pass
 PLAIN_AFTER = 2  # failed calls of a card at fault after which it is sent without style
 OTHERS_FIRST = 60.0  # seconds for which other cards of the lane go before one that failed
@@ -99,13 +100,18 @@ def gives_way(failures: Failures | None, state: LaneState, now: float) -> bool:
     return failures.limited == 1 and state.passed_at <= failures.at
 
 
+def asks_first(failures: Failures | None) -> bool:
+    """Whether a call that changes nothing goes before the card's own. While the platform does not
+    answer that, the message, which may be in the chat already, is not sent again.
+    """
+    return failures is not None and failures.unknown >= _UNASKED
+
+
 def owes_fallback(failures: Failures | None) -> bool:
     """Whether the fallback has to get a copy, since the chat will not show the card for long."""
-    if failures is None:
+    if failures is None or failures.tries < MOST_UNKNOWN:
         return False
-    return failures.unknown >= MOST_UNKNOWN or (
-        failures.at_fault and failures.tries >= MOST_UNKNOWN
-    )
+    return failures.at_fault or failures.unknown >= _UNASKED
 
 
 def not_taken(
