@@ -474,12 +474,14 @@ class _Turn:
         return any(card.failures is None for card in waiting)
 
     def _is_a_third_used(self, state: LaneState, target: Target) -> bool:
-        """Whether a third of a budget is used up: failed calls leave the rest to new cards."""
+        """Whether a third of a budget is used up that others would wait for: failed calls leave the
+        rest to new cards.
+        """
         limits = limits_of(target, state, self._config.limits, self._platforms)
         return any(
             self._store.room([limit], self._now, _MOMENT) <= limit.count - limit.count // 3
             for limit in limits
-            if limit.count > 1
+            if limit.count > 1 and limit.window > URGENT_PAUSE
         )
 
     def _is_suspected(self, state: LaneState, card: Card) -> bool:
