@@ -270,7 +270,7 @@ def _decide_summary(card: Card, situation: Situation) -> Decision:
     now, lines = situation.now, situation.lines
     if situation.hours != UNRESTRICTED or not lines:
         until = situation.hours.until if card.shown is None else None
-        return Save(CardChange(card, until, urgent=False))
+        return Save(CardChange(card, until, urgent=False, rank=Rank.FIRST))
     if _pauses(card, Post(silent=True), situation, Rank.FIRST):
         again_at = paused_until(card.failures, situation.state)
         return Save(CardChange(card, again_at, urgent=False, rank=Rank.FOLLOW))
@@ -311,7 +311,7 @@ def kept(card: Card, situation: Situation) -> CardChange:
     card = replace(card, owed=()) if hours.muted else card
     card = rest(card, now) if not muted or is_untold(card) else card
     planned = plan(card, policy, now, hours)
-    ranked = rank(card, policy, planned, hours)
+    ranked = rank(card, policy, planned)
     due_at = planned.until if isinstance(planned, Wait) else now
     if due_at is not None:
         due_at = max(due_at, _paused_until(card, situation.state, ranked))
