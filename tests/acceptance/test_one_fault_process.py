@@ -292,7 +292,7 @@ HANGING = 30
 
 
 @pytest.mark.medium
-@pytest.mark.sqlite  # with the short leases of these tests calls end before the answers hang
+@pytest.mark.sqlite  # the short leases of these tests leave little time for calls
 async def test_chats_that_hang_hold_up_no_other_chat_of_their_bots(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
