@@ -177,6 +177,20 @@ async def test_a_clock_that_is_set_out_of_quiet_hours_brings_the_summary(by: flo
     assert world.telegram.messages(CHAT)[-1].text.startswith("🔔 quiet hours are over: 1 group")
 
 
+async def test_after_a_clock_was_set_back_times_are_shown_by_it_and_waits_by_the_other() -> None:
+    world = World()
+    world.config.part_clocks(-3600.0)
+    await world.post(notification(alert("db-1", at=T0 - 3600)))
+    world.faults.add("telegram", "*", "502", text="web-1", until=T0 + 300)
+    other = GroupId("", "relay", "{}:other")
+    await world.post(notification(alert("web-1", at=T0 - 3600), group=other))
+    await world.run(until=900)
+    first, second = (message.text for message in world.telegram.messages(CHAT))
+    assert "since 10:06 (0\u00a0s)" in first
+    assert "since 10:06 (6\u00a0min)" in second
+    assert "6\u00a0min late: this chat could not be reached from 10:06" in second
+
+
 @pytest.mark.parametrize("by", SET_BY)
 async def test_a_clock_that_is_set_out_of_a_mute_brings_what_the_mute_kept_back(by: float) -> None:
     """What no message names yet, and what joined on a card that was told before."""

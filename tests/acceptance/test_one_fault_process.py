@@ -17,6 +17,7 @@ from tests.acceptance.box import Rule, box
 from tests.acceptance.processes import (
     Relay,
     fetch,
+    launch_relay,
     payload,
     processes,
     start_relay,
@@ -146,12 +147,15 @@ async def test_a_webhook_ends_for_good_only_with_the_code_of_a_deleted_one(
         between.rules = []
         await shows(sandbox, TWO, "First")  # the fallback
         assert (await up(relay))["channel"] == 0.0
+        never = "no more calls are made"
+        assert never not in await queue(tmp_path, "list", "--receiver=channel")
         await _retry(tmp_path, "channel")
         await shows(sandbox, CHANNEL, "First")
         assert (await up(relay))["channel"] == 1.0
         sandbox.discord.webhooks[HOOK].gone = True
         assert await relay.post(payload("Second", "channel")) == 200
         await shows(sandbox, TWO, "Second")
+        assert never in await queue(tmp_path, "list", "--receiver=channel")
         assert await relay.post(payload("Third", "channel")) == 200
         await shows(sandbox, TWO, "Third")
         assert [call.status for call in sandbox.discord.calls] == [200, 404]
@@ -268,6 +272,28 @@ async def pending(relay: Relay, platform: str, receiver: str) -> int:
     _, text = await fetch("GET", f"{relay.url}/metrics")
     name = f'alert_relay_deliveries_pending{{platform="{platform}",receiver="{receiver}"}} '
     return int(float(text.partition(name)[2].split()[0]))
+
+
+@pytest.mark.medium
+@pytest.mark.sqlite
+async def test_fallbacks_that_lead_nowhere_are_faults_and_to_the_same_chat_a_warning(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    good = set_up(sandbox, tmp_path).read_text()
+    bad = tmp_path / "bad.yml"
+    async with processes(tmp_path) as running:
+        for old, new, why in (
+            ("fallback: two", "fallback: channel", "cannot be its own fallback"),
+            ("fallback: two", "fallback: spare", "lead in a circle"),
+            (f"    telegram_configs: [{{chat_id: {SPARE}}}]\n", "", '"spare" has no chat'),
+        ):
+            bad.write_text(good.replace(old, new))
+            process = await launch_relay(running, bad)
+            assert await process.ended() == 2, new
+            assert why in process.output
+        bad.write_text(good.replace(f"chat_id: {SPARE}", f"chat_id: {ONE}"))
+        relay = await start_relay(running, bad)
+        assert "leads to the same chat" in relay.process.output
 
 
 @pytest.mark.medium

@@ -40,7 +40,7 @@ class Situation(Struct, frozen=True):
     calls of this lane while that may wait. `lines` are those of a digest or a summary; `digest` is
     the lane's. `memory` are the episodes of the card's alert in the last seven days, if the card
     shows one alert. `acting` is what people may do from the chat; `button_key` authenticates
-    buttons (empty: there are none).
+    buttons (empty: there are none). `wall_ahead`: see `ActiveConfig`.
     """
 
     now: float
@@ -59,6 +59,12 @@ class Situation(Struct, frozen=True):
     memory: Memory = Memory()
     acting: ActingConfig = ActingConfig()
     button_key: bytes = b""
+    wall_ahead: float = 0.0
+
+    @property
+    def shown_now(self) -> float:
+        """The time by the wall clock, by which messages tell of times. Waits follow `now`."""
+        return self.now + self.wall_ahead
 
     @property
     def policy(self) -> Policy:
