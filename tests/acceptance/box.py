@@ -14,12 +14,16 @@ PAGE = (
 
 @dataclass
 class Rule:
-    """Its answer to each call that contains `text`."""
+    """Its answer to each call that contains `text`, and `also` that."""
 
     text: str
     status: int
     body: bytes = PAGE
     content_type: str = "text/html"
+    also: str = ""
+
+    def concerns(self, body: bytes) -> bool:
+        return self.text.encode() in body and self.also.encode() in body
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Box:
     answered: list[Rule] = field(default_factory=list)
 
     def answers(self, body: bytes) -> Rule | None:
-        found = next((rule for rule in self.rules if rule.text.encode() in body), None)
+        found = next((rule for rule in self.rules if rule.concerns(body)), None)
         if found:
             self.answered.append(found)
         return found

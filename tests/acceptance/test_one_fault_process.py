@@ -132,6 +132,24 @@ async def test_a_page_of_a_box_in_between_is_no_verdict_whatever_its_status(
     assert shown(sandbox, SPARE) == ""
 
 
+@pytest.mark.medium
+async def test_what_a_box_stops_for_its_style_goes_out_plain_once_others_got_through(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with box(sandbox.url) as between, processes(tmp_path) as running:
+        relay = await start_relay(running, set_up(sandbox, tmp_path, between.url))
+        between.rules = [Rule("Styled", 403, also='"entities"')]
+        assert await relay.post(payload("Styled")) == 200
+        await until("it was stopped", lambda: bool(between.answered))
+        assert await relay.post(payload("Good")) == 200
+        await shows(sandbox, ONE, "Good", within=3)
+        await shows(sandbox, ONE, "Styled")
+        assert len(between.answered) == 2
+        (plain,) = (m for m in sandbox.telegram.messages(ONE) if "Styled" in m.text)
+        styles = {each["type"] for each in plain.versions[0].content.entities}
+        assert styles <= {"url"}  # the chat's own
+
+
 NO_CODE = b'{"message": "404: Not Found", "code": 0}'
 
 
