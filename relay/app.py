@@ -208,7 +208,7 @@ class App:
         self._clock_watch: ClockWatch | None = None
         if self._steady:
             self._clock_watch = ClockWatch(
-                self._steady, wall_clock, emit, config, lanes.wake_all, self._move_clock_on
+                self._steady, wall_clock, emit, config, self._look_again, self._move_clock_on
             )
         self._housekeeping = Housekeeping(store, writer, clock, emit, config)
         exchange, post = self._transport.send, self._intake.post
@@ -462,12 +462,17 @@ class App:
         self._lanes.wake_all()
         with suppress(StoreError):
             await self._acting.follow()
-        with suppress(
-            StoreError
-        ):  # lanes that wait for long, because of hours or of the credentials for their calls
+        await self._look_again()
+        return ()
+
+    async def _look_again(self) -> None:
+        """Wakes all lanes, also those that wait for long, because of hours or of the credentials
+        for their calls.
+        """
+        self._lanes.wake_all()
+        with suppress(StoreError):
             await self._writer.run(partial(self._store.recheck, self._clock()))
             self._lanes.wake(lane for lane, _ in await self._writer.run(self._store.wakes))
-        return ()
 
     def _prime(self, config: ActiveConfig) -> None:
         """Prepares the log, which hides the configuration's secrets, and the metrics, which have
@@ -507,7 +512,7 @@ class App:
         """Whether the storage's files are in their folder. PostgreSQL has none of ours."""
         if self._data_dir is None or not isinstance(self._store, SqliteStore):
             return True
-        return self._data_dir.is_there(self._store.opened)
+        return self._data_dir.is_there(self._store.file)
 
     def relay_status(self) -> RelayStatus:
         """The status of this process."""

@@ -239,6 +239,10 @@ class World:
         """These routes and chats are in force from now on; every lane looks again."""
         self.routing = routing
         self.config.load(msgspec.structs.replace(self.config.current, routing=routing))
+        await self.look_again()
+
+    async def look_again(self) -> None:
+        """What the relay does after a change of the configuration or the clock."""
         await self.commit(partial(self.store.recheck, self.now))
         for lane, _ in await self.commit(self.store.wakes):
             self.wakes[lane] = self.now

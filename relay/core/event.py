@@ -192,8 +192,8 @@ class StorageDamaged(Struct, frozen=True):
 
 
 class StorageLost(Struct, frozen=True):
-    """The files of the storage are missing from its folder, and nothing more is accepted; or, with
-    `there`, they are back.
+    """The files of the storage are missing from its folder, or were cut, and nothing more is
+    accepted; or, with `there`, they are back.
     """
 
     there: bool

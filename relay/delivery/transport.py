@@ -9,11 +9,12 @@ import ssl
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakSet
 
 import aiohttp
 from aiohttp import client_exceptions as fault
+from aiohttp.client_proto import ResponseHandler
 
 from relay import __version__
 from relay.core.routing.lane import HttpOptions
@@ -29,6 +30,7 @@ USER_AGENT = f"alert-relay/{__version__}"
 # A lane makes one call at a time, and the budgets allow a bot 27 calls a second and an address 45:
 # with 15 s for each no more than this can hang at a time, so that none waits for a connection.
 _POOL, _IDLE_SECONDS = 1024, 20.0
+_MOST_INTERIM = 100  # answers such as "100 Continue" before the answer itself
 _LATE = 0.1  # seconds by which a late deadline shows that the process stood still
 _CATCH_UP_SECONDS = 2.0  # seconds to read what arrived meanwhile
 
@@ -74,6 +76,32 @@ def _has_input(transport: asyncio.BaseTransport) -> bool:
     poll = select.poll()
     poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
     return bool(poll.poll(0))
+
+
+class _FewInterim(ResponseHandler):
+    """A connection that is closed when interim answers do not end: each is a message to read, and
+    a series of them keeps a processor busy until the deadline.
+    """
+
+    _interim = 0
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        message, _ = data
+        self._interim = self._interim + 1 if message.code < 200 else 0
+        if self._interim > _MOST_INTERIM and self.transport is not None:
+            self.transport.abort()
+        super().feed_data(data, size)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens connections of that class. (aiohttp has no public name for that; a test would see it
+    change.)
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        kind: type[ResponseHandler] = _FewInterim
+        self._factory = partial(kind, loop=asyncio.get_running_loop())
 
 
 class _Deadline:
@@ -192,7 +220,7 @@ class Transport:
         return self._sessions[pool, options]
 
     def _open(self, tls: ssl.SSLContext | Literal[True]) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             limit=_POOL, keepalive_timeout=_IDLE_SECONDS, ssl=tls, resolver=self._resolver
         )
         return aiohttp.ClientSession(

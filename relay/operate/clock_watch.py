@@ -27,14 +27,15 @@ class ClockWatch:
         wall: Callable[[], float],
         emit: Callable[[Event], None],
         config: CurrentConfig,
-        wake_all: Callable[[], None],
+        look_again: Callable[[], Awaitable[None]],
         join: Callable[[float], Awaitable[None]],
     ) -> None:
+        """`look_again` has all that waits for its hours decided anew."""
         self._steady = steady
         self._wall = wall
         self._emit = emit
         self._config = config
-        self._wake_all = wake_all
+        self._look_again = look_again
         self._join = join
         self._loop = Loop("watching the clock failed", self._go_on, emit)
 
@@ -63,16 +64,16 @@ class ClockWatch:
             return
         apart = ahead if abs(ahead) > PARTED else 0.0
         if abs(ahead - known) > PARTED or (known and not apart):
-            self._part(apart)
+            await self._part(apart)
         elif known <= 0:
             return
         if apart > 0:
             await self._join(apart)
-            self._part(0.0)
+            await self._part(0.0)
         else:
             self._steady.let_catch_up(-apart if apart >= -MOST_SLOWED else 0.0)
 
-    def _part(self, ahead: float) -> None:
+    async def _part(self, ahead: float) -> None:
         self._config.part_clocks(ahead)
         self._emit(ClockChanged(ahead))
-        self._wake_all()
+        await self._look_again()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 DATABASE = "relay.db"
 SOCKET = "relay.sock"
+LOG_LIMIT = 4 << 20  # bytes to which SQLite may cut the database's log, if it grew beyond that
 _LONGEST_SOCKET = (
     107  # bytes of a path: `sun_path` of Linux, https://man7.org/linux/man-pages/man7/unix.7.html
 )
@@ -32,6 +33,16 @@ def socket_path(data_dir: Path) -> Path:
     return path
 
 
+class DatabaseFile:
+    """The database file in use. `least`: bytes that it has unless somebody cut it; the thread that
+    uses the file changes it.
+    """
+
+    def __init__(self, opened: os.stat_result, least: int) -> None:
+        self.opened = opened
+        self.least = least
+
+
 class DataDir:
     """A storage folder, locked by this process until `release` or its end. Only its user can read a
     new one.
@@ -44,7 +55,9 @@ class DataDir:
         self.folder = path
         self.database = path / database
         self._log = path / f"{database}-wal"
-        self._logged: os.stat_result | None = None  # the file whose log was there
+        self._seen: DatabaseFile | None = None  # the file of which the next two tell
+        self._longest_log: int | None = None  # bytes; None: no log was there yet
+        self._cut = False
         self.socket = socket_path(path)
         self._lock_file = path / "relay.lock"
         try:
@@ -64,22 +77,40 @@ class DataDir:
                 f"one with {flag}"
             ) from error
 
-    def is_there(self, opened: os.stat_result | None) -> bool:
-        """Whether the lock is still ours, and the database is the file that was `opened` (None: it
-        is being opened) and has its log. What is committed to a file that was removed or replaced
-        is lost with the process.
+    def is_there(self, file: DatabaseFile | None) -> bool:
+        """Whether the lock is still ours, and the database is this file (None: it is being opened),
+        as long as it was, and has its log. What is committed to a file that was removed, replaced
+        or cut is lost with the process.
         """
         held = os.fstat(self._lock) if self._lock >= 0 else None
         try:
             lock = self._lock_file.stat()
-            same = opened is None or os.path.samestat(self.database.stat(), opened)
+            if file is not None and not self._is_whole(file):
+                return False
         except OSError:
             return False
-        if opened is not None and self._log.exists():  # it is made by the first change
-            self._logged = opened
-        elif self._logged is opened is not None:
+        return held is not None and os.path.samestat(lock, held)
+
+    def _is_whole(self, file: DatabaseFile) -> bool:
+        """Raises OSError if there is no such file. One that was cut never counts as whole again:
+        the next writes behind its end leave a gap.
+        """
+        if self._seen is not file:
+            self._seen, self._longest_log, self._cut = file, None, False
+        least = file.least
+        found = self.database.stat()
+        if not os.path.samestat(found, file.opened):
             return False
-        return same and held is not None and os.path.samestat(lock, held)
+        longest = self._longest_log
+        try:
+            log = self._log.stat().st_size
+        except FileNotFoundError:
+            return longest is None  # it is made by the first change
+        self._longest_log = max(log, longest or 0)
+        is_short = found.st_size < min(least, file.least)  # it may have changed meanwhile
+        if is_short or log < min(longest or 0, LOG_LIMIT):
+            self._cut = True
+        return not self._cut
 
     def release(self) -> None:
         """Lets another process use the folder."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from relay.own_thread import OwnThread
-from relay.store.data_dir import CannotStart, DataDir
+from relay.store.data_dir import CannotStart, DatabaseFile, DataDir
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.connection import Connection, connect, trouble
 from relay.store.sqlite.open_file import open_checked
@@ -79,7 +79,8 @@ class Spool:
 
     def _open(self) -> Connection:
         connection = open_checked(connect, str(self._dir.database), "FULL", _LOG_PAGES, _STEPS)
-        self._opened = self._dir.database.stat()
+        opened = self._dir.database.stat()
+        self._file = DatabaseFile(opened, opened.st_size)  # it never shrinks
         return connection
 
     async def keep(self, spooled: Spooled) -> None:
@@ -145,7 +146,7 @@ class Spool:
             raise SpoolError(f"the spool: {error}") from error
 
     def _insert(self, bodies: list[Spooled]) -> None:
-        if not self._dir.is_there(self._opened):
+        if not self._dir.is_there(self._file):
             raise SpoolError("the spool is gone: restart the relay")
         self._change(
             "INSERT INTO spool (source, at, body) VALUES (?, ?, ?)",

@@ -515,6 +515,7 @@ class _Turn:
             memory=self._memory(card),
             acting=self._config.acting,
             button_key=self._store.acting.button_key() if card.acting.buttons else b"",
+            wall_ahead=self._config.wall_ahead,
         )
 
     def _memory(self, card: Card) -> Memory:

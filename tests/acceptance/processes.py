@@ -202,25 +202,46 @@ def storage_of(folder: Path) -> tuple[str, ...]:
     return _storage[-1](folder)
 
 
-async def launch_relay(running: Processes, config: Path, port: int = 0) -> Process:
+RELAY: tuple[str, ...] = (sys.executable, "-P", "-m", "relay")
+
+
+async def launch_relay(
+    running: Processes, config: Path, port: int = 0, *flags: str, program: Sequence[str] = RELAY
+) -> Process:
     """Starts a relay and waits for nothing. Its storage is the one of the folder of the
     processes.
     """
     canary.learn(config)
     return await running.start(
-        "relay", sys.executable, "-P", "-m", "relay", "serve",
+        "relay", *program, "serve",
         f"--config.file={config}", *storage_of(running.folder),
         f"--web.listen-address=127.0.0.1:{port}", "--web.external-url=https://example.org/relay/",
+        *flags,
     )  # fmt: skip
 
 
-async def start_relay(running: Processes, config: Path, port: int = 0) -> Relay:
+async def start_relay(
+    running: Processes, config: Path, port: int = 0, *flags: str, program: Sequence[str] = RELAY
+) -> Relay:
     """Starts a relay and returns when it listens."""
-    process = await launch_relay(running, config, port)
+    process = await launch_relay(running, config, port, *flags, program=program)
     await until("the relay listens", lambda: listens(process) or not process.runs)
     assert listens(process), process.output
     address = process.output.partition('msg="listening" address=')[2].split()[0]
     return Relay(process, f"http://{address}")
+
+
+async def verb(folder: Path, *words: str | Path) -> tuple[int, str]:
+    """Runs a verb of the command line in that folder; its exit status, and what it wrote."""
+    child = await asyncio.create_subprocess_exec(
+        *RELAY, *words,
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await child.communicate()
+    assert child.returncode is not None
+    return child.returncode, said.decode()
 
 
 def listens(process: Process) -> bool:

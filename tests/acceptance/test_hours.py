@@ -58,6 +58,22 @@ async def test_a_mute_that_a_reload_took_away_keeps_nothing_back() -> None:
     assert "Disk" in world.telegram.transcript(CHAT)
 
 
+async def test_an_alert_that_joined_while_a_mute_held_is_shown_when_a_reload_removes_the_mute() -> (
+    None
+):
+    later = replace(MORNING, periods=(Period(minutes=((670, 690),)),))
+    target = telegram_target()
+    routing = Routing(Route("ops", mute=("morning",)), {"ops": (target,)})
+    world = World(target, routing=routing, intervals=(later,))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=600)
+    await world.post(notification(alert("db-1"), alert("db-2", severity="critical")))
+    await world.run(until=610)
+    await world.reload(Routing(Route("ops"), {"ops": (target,)}))
+    await world.run(until=620)
+    assert "db-2" in world.telegram.transcript(CHAT)
+
+
 async def test_a_resolve_that_a_mute_kept_back_is_shown_when_a_reload_removes_the_mute() -> None:
     world = muted(Route("ops"))
     await world.post(notification(alert("db-1")))
@@ -145,6 +161,55 @@ async def test_quiet_hours_silence_all_but_the_urgent_and_end_with_one_loud_summ
     assert summary.text.startswith("🔔 quiet hours are over: 1 group fires")
     assert not summary.silent
     assert len(world.telegram.messages(CHAT)) == 3
+
+
+SET_BY = (3 * 3600.0, -12 * 3600.0)  # out of the morning
+
+
+@pytest.mark.parametrize("by", SET_BY)
+async def test_a_clock_that_is_set_out_of_quiet_hours_brings_the_summary(by: float) -> None:
+    world = World(telegram_target(policy=replace(POLICY, quiet=(MORNING,))))
+    await world.post(notification(alert("db-1", severity="critical")))
+    await world.run(until=10)
+    world.config.part_clocks(by)
+    await world.look_again()
+    await world.run(until=20)
+    assert world.telegram.messages(CHAT)[-1].text.startswith("🔔 quiet hours are over: 1 group")
+
+
+async def test_after_a_clock_was_set_back_times_are_shown_by_it_and_waits_by_the_other() -> None:
+    world = World()
+    world.config.part_clocks(-3600.0)
+    await world.post(notification(alert("db-1", at=T0 - 3600)))
+    world.faults.add("telegram", "*", "502", text="web-1", until=T0 + 300)
+    other = GroupId("", "relay", "{}:other")
+    await world.post(notification(alert("web-1", at=T0 - 3600), group=other))
+    await world.run(until=900)
+    first, second = (message.text for message in world.telegram.messages(CHAT))
+    assert "since 10:06 (0\u00a0s)" in first
+    assert "since 10:06 (6\u00a0min)" in second
+    assert "6\u00a0min late: this chat could not be reached from 10:06" in second
+
+
+@pytest.mark.parametrize("by", SET_BY)
+async def test_a_clock_that_is_set_out_of_a_mute_brings_what_the_mute_kept_back(by: float) -> None:
+    """What no message names yet, and what joined on a card that was told before."""
+    later = replace(MORNING, periods=(Period(minutes=((670, 690),)),))
+    target = telegram_target()
+    routing = Routing(Route("ops", mute=("morning",)), {"ops": (target,)})
+    world = World(target, routing=routing, intervals=(later,))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=600)
+    await world.post(notification(alert("db-1"), alert("db-2", severity="critical")))
+    await world.post(notification(alert("web-1"), group=GroupId("", "relay", "{}:other")))
+    await world.run(until=610)
+    assert "db-2" not in world.telegram.transcript(CHAT)
+    world.config.part_clocks(by)
+    await world.look_again()
+    await world.run(until=620)
+    assert "db-2" in world.telegram.transcript(CHAT)
+    assert "web-1" in world.telegram.transcript(CHAT)
+    assert [row.pending for row in world.balance()] == [0]
 
 
 async def test_quiet_hours_of_more_than_a_day_end_with_their_summary_and_not_before() -> None:

@@ -229,9 +229,21 @@ def restored(folder: Path) -> None:
     (folder / "copy").rename(folder / DATABASE)
 
 
+def cut(folder: Path) -> None:
+    os.truncate(folder / DATABASE, 0)
+
+
+def cut_to_its_head(folder: Path) -> None:
+    os.truncate(folder / DATABASE, 4096)
+
+
+def log_cut(folder: Path) -> None:
+    os.truncate(folder / f"{DATABASE}-wal", 0)
+
+
 @pytest.mark.medium
 @pytest.mark.sqlite
-@pytest.mark.parametrize("lose", [emptied, without_log, restored])
+@pytest.mark.parametrize("lose", [emptied, without_log, restored, cut, cut_to_its_head, log_cut])
 async def test_a_storage_folder_that_is_emptied_under_the_relay_gets_no_200_and_is_said(
     sandbox: Sandbox, tmp_path: Path, lose: Callable[[Path], None]
 ) -> None:
@@ -241,6 +253,8 @@ async def test_a_storage_folder_that_is_emptied_under_the_relay_gets_no_200_and_
         assert await relay.post(payload("First")) == 200
         assert await is_ready(relay)
         lose(tmp_path / "data")
+        if lose is log_cut:  # a commit would write behind its end, which then looks as before
+            assert not await is_ready(relay)
         assert await relay.post(payload("Second")) == 503
         status, why = await fetch("GET", f"{relay.url}/-/ready")
         assert (status, "the storage is gone" in why) == (503, True)

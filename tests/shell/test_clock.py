@@ -59,14 +59,19 @@ class Clocks:
         self.steady = SteadyClock(lambda: self.wall, lambda: self.ticks)
         self.config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
         self.events: list[Event] = []
-        self.woken = 0
+        self.looked = 0
         self.full = False
         self.watch = ClockWatch(
-            self.steady, lambda: self.wall, self.events.append, self.config, self._wake, self._join
+            self.steady,
+            lambda: self.wall,
+            self.events.append,
+            self.config,
+            self._look_again,
+            self._join,
         )
 
-    def _wake(self) -> None:
-        self.woken += 1
+    async def _look_again(self) -> None:
+        self.looked += 1
 
     async def _join(self, seconds: float) -> None:
         if self.full:
@@ -92,7 +97,7 @@ async def test_a_clock_that_is_set_forward_is_said_and_joined_at_once() -> None:
     await clocks.after(10)
     assert clocks.events == [ClockChanged(3 * HOUR + 25), ClockChanged(0.0)]
     assert (clocks.apart, clocks.config.current.wall_ahead) == (0.0, 0.0)
-    assert clocks.woken == 2
+    assert clocks.looked == 2
     notices = [notice_of(event) for event in clocks.events]
     assert [notice and notice.firing for notice in notices] == [True, False]
 

@@ -250,6 +250,24 @@ async def test_once_the_request_left_silence_and_dripping_are_in_doubt() -> None
         assert await out.send(request(drip)) == timed_out
 
 
+async def test_interim_answers_without_end_are_given_up_and_a_few_are_passed_over() -> None:
+    """Reading them took a third of a processor until the deadline."""
+    wait = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        while True:
+            writer.write(wait * 50)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    closed = NoAnswer(sent=True, why="connection closed")
+    async with listening(endless) as port, transport(total=60.0) as out:
+        assert await asyncio.wait_for(out.send(request(port)), 10) == closed
+    async with listening(bot_reply(wait * 3 + ok())) as port, transport() as out:
+        assert await out.send(request(port)) == Response(200, {"content-length": "2"}, b"{}")
+
+
 async def test_a_request_may_have_less_time() -> None:
     timed_out = NoAnswer(sent=True, why="timed out after 0.5 s")
     async with listening(silent) as port, transport(total=60.0) as out:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -160,10 +161,21 @@ async def test_a_file_that_is_no_spool_is_left_alone_and_named(tmp_path: Path) -
     assert (tmp_path / SPOOL).read_bytes() == b"something else" * 1000
 
 
-async def test_nothing_is_kept_in_a_folder_that_somebody_removed(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "spool")
-    for path in (tmp_path / "spool").iterdir():
+def removed(folder: Path) -> None:
+    for path in folder.iterdir():
         path.unlink()
+
+
+def cut(folder: Path) -> None:
+    os.truncate(folder / SPOOL, 0)
+
+
+@pytest.mark.parametrize("lose", [removed, cut])
+async def test_nothing_is_kept_in_a_folder_that_somebody_removed(
+    tmp_path: Path, lose: Callable[[Path], None]
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    lose(tmp_path / "spool")
     with pytest.raises(StoreError, match="the spool is gone"):
         await spool.keep(body(1))
     assert spool.count == 0

@@ -108,10 +108,12 @@ def rank_of(card: Card, step: Step, policy: Policy) -> Rank:
             return _rank_of_edit(card, policy)
 
 
-def rank(card: Card, policy: Policy, planned: Step | Wait, hours: Hours = UNRESTRICTED) -> Rank:
-    """The rank of the card's next step, be it due now, as `planned`, or later."""
+def rank(card: Card, policy: Policy, planned: Step | Wait) -> Rank:
+    """The rank of the card's next step, be it due now, as `planned`, or later, after a mute for
+    instance.
+    """
     if isinstance(planned, Wait) and planned.until is not None:
-        planned = plan(card, policy, _LATER, hours)
+        planned = plan(card, policy, _LATER)
     return Rank.LOOK if isinstance(planned, Wait) else rank_of(card, planned, policy)
 
 

@@ -254,10 +254,10 @@ CATALOGUE = MappingProxyType(
             "{file}",
         ),
         "notice_lost": Text(
-            "the files of the storage are gone from {folder}: nothing is accepted until the relay "
-            "is restarted",
-            "les fichiers du stockage ont disparu de {folder} : rien n'est accepté avant un "
-            "redémarrage du relais",
+            "the files of the storage in {folder} were removed, replaced or truncated: nothing is "
+            "accepted until the relay is restarted",
+            "les fichiers du stockage dans {folder} ont été supprimés, remplacés ou tronqués : "
+            "rien n'est accepté avant un redémarrage du relais",
         ),
         "notice_clock": Text(
             "the clock of the machine was set by {seconds} s: hours follow it",

@@ -17,6 +17,7 @@ from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.failures import doubts_text
 from relay.core.card.headline import headline
 from relay.core.card.step import Edit, Reply
+from relay.core.card.view import Late
 from relay.core.routing.lane import LaneKey
 from relay.core.template.build_view import Pace, build_view, late
 from relay.core.template.template import Templates, render, render_digest
@@ -69,13 +70,15 @@ def _composed_card(
     card, state, policy = send.card, situation.state, situation.policy
     memory, now = situation.memory, situation.now
     view = build_view(card, state, send.step, policy, now, memory, pace)
+    if situation.wall_ahead:
+        view = replace(view, now=situation.shown_now, late=_shown_late(view.late, situation))
     if isinstance(send.step, Edit) and send.step.goes_on is not None:
         told = act(policy.language, "goes_on", name=headline(card))
         return Composed(Message(EMPTY, content=told), Contents())
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
     if isinstance(send.step, Reply) and send.step.said:
-        reader = Reader(policy.language, policy.timezone, now)
+        reader = Reader(policy.language, policy.timezone, situation.shown_now)
         bare = card.plain or doubts_text(card.failures)
         lane = situation.target.lane
         return Composed(_said(send.step.said, card, lane, reader, bare=bare), Contents())
@@ -134,7 +137,7 @@ def _acted(card: Card, situation: Situation) -> _Acted | None:
     marks, policy, config = card.acting, situation.policy, situation.acting
     if marks == NO_MARKS:
         return None
-    reader = Reader(policy.language, policy.timezone, situation.now)
+    reader = Reader(policy.language, policy.timezone, situation.shown_now)
     buttons: Buttons = ()
     if marks.buttons and situation.button_key:
         lane = situation.target.lane
@@ -158,17 +161,24 @@ def _composed_digest(
     return Composed(rendered.message, Contents(named=rendered.named), rendered.failed)
 
 
+def _shown_late(told: Late | None, situation: Situation) -> Late | None:
+    ahead = situation.wall_ahead
+    if told is None or not ahead:
+        return told
+    return replace(told, since=told.since + ahead, until=told.until + ahead)
+
+
 def _digest_view(send: Send, situation: Situation, pace: Pace) -> DigestView:
-    limits, now, lines = situation.limits, situation.now, situation.lines
+    limits, now, lines = situation.limits, situation.shown_now, situation.lines
     if isinstance(send.step, Reply):
         new = digest.view(send.card, digest.joined(lines), limits, now, None)
         return replace(new, joined=True)
-    why = late(send.card, situation.state, now, pace)
+    why = _shown_late(late(send.card, situation.state, situation.now, pace), situation)
     return digest.view(send.card, lines, limits, now, why)
 
 
 def _summary_view(send: Send, situation: Situation) -> DigestView:
-    limits, now = situation.limits, situation.now
+    limits, now = situation.limits, situation.shown_now
     view = digest.view(send.card, situation.lines, limits, now, None, "quiet")
     silent = sum(line.status == "firing" and not line.urgent for line in situation.lines)
     return replace(view, silent=silent)

@@ -40,7 +40,7 @@ class Situation(Struct, frozen=True):
     calls of this lane while that may wait. `lines` are those of a digest or a summary; `digest` is
     the lane's. `memory` are the episodes of the card's alert in the last seven days, if the card
     shows one alert. `acting` is what people may do from the chat; `button_key` authenticates
-    buttons (empty: there are none).
+    buttons (empty: there are none). `wall_ahead`: see `ActiveConfig`.
     """
 
     now: float
@@ -59,6 +59,12 @@ class Situation(Struct, frozen=True):
     memory: Memory = Memory()
     acting: ActingConfig = ActingConfig()
     button_key: bytes = b""
+    wall_ahead: float = 0.0
+
+    @property
+    def shown_now(self) -> float:
+        """The time by the wall clock, by which messages tell of times. Waits follow `now`."""
+        return self.now + self.wall_ahead
 
     @property
     def policy(self) -> Policy:
@@ -270,7 +276,7 @@ def _decide_summary(card: Card, situation: Situation) -> Decision:
     now, lines = situation.now, situation.lines
     if situation.hours != UNRESTRICTED or not lines:
         until = situation.hours.until if card.shown is None else None
-        return Save(CardChange(card, until, urgent=False))
+        return Save(CardChange(card, until, urgent=False, rank=Rank.FIRST))
     urgent = any(line.urgent for line in lines)
     ranked = Rank.URGENT if urgent and card.shown is None else Rank.FIRST
     again_at = card_pauses_until(card, situation.state, ranked)
@@ -312,7 +318,7 @@ def kept(card: Card, situation: Situation) -> CardChange:
     card = replace(card, owed=()) if hours.muted else card
     card = rest(card, now) if not muted or is_untold(card) else card
     planned = plan(card, policy, now, hours)
-    ranked = rank(card, policy, planned, hours)
+    ranked = rank(card, policy, planned)
     due_at = planned.until if isinstance(planned, Wait) else now
     if due_at is not None:
         due_at = max(due_at, card_pauses_until(card, situation.state, ranked))

@@ -195,7 +195,7 @@ def _advanced(send: Send, attempted: Attempted, jitter: float, sent: str = "") -
 def _summary_due(situation: Situation) -> tuple[CardChange, ...]:
     """The summary of what came without a sound is due when the quiet hours end."""
     card = Card(QUIET, "", situation.policy.receiver)
-    return (CardChange(card, situation.hours.until, urgent=False),)
+    return (CardChange(card, situation.hours.until, urgent=False, rank=Rank.FIRST),)
 
 
 def _suspecting(state: LaneState, card: Card, attempted: Attempted, seconds: float) -> LaneState:

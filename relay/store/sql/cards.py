@@ -274,8 +274,8 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
 
 def recheck(db: Database, now: float) -> None:
     db.execute(
-        "UPDATE card SET ready = 0, due = ?, rank = ? WHERE absorbed = 0 AND closed = 0"
-        " AND waiting_since IS NULL AND posted != firing",
+        "UPDATE card SET ready = 0, due = ?1, rank = ?2 WHERE absorbed = 0 AND closed = 0"
+        " AND waiting_since IS NULL AND (posted != firing OR (rank != ?2 AND due IS NOT NULL))",
         (now, Rank.LOOK),
     )
 

@@ -14,6 +14,7 @@ import msgspec
 
 from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey, Platform
+from relay.store.data_dir import DatabaseFile
 from relay.store.protocol import StoreError
 from relay.store.sql.database import AcceptedNotifications, Remembered, Rows, Value
 from relay.store.sql.unreadable import InvalidRow
@@ -42,7 +43,7 @@ class SqliteDatabase:
         self._synchronous = synchronous
         self._connect = connect
         self._emit = emit
-        self.opened: os.stat_result | None = None  # the file in use; None: it is being opened
+        self.file: DatabaseFile | None = None  # None: it is being opened
         self._check_writable()
         try:
             self._reserve = Reserve(self._path) if self._path else None
@@ -65,7 +66,7 @@ class SqliteDatabase:
 
     def _open(self) -> Connection:
         path = str(self._path or ":memory:")
-        self.opened = None
+        self.file = None
         try:
             connection = open_checked(self._connect, path, self._synchronous, self.step)
         except sqlite3.Error as error:
@@ -74,7 +75,8 @@ class SqliteDatabase:
             self._move_aside(self._path, error)
             connection = open_checked(self._connect, path, self._synchronous, self.step)
         with suppress(FileNotFoundError):  # it is in memory, or where only the connection knows
-            self.opened = Path(path).stat()
+            opened = Path(path).stat()
+            self.file = DatabaseFile(opened, min(opened.st_size, _size(connection)))
         return connection
 
     def _move_aside(self, path: Path, error: sqlite3.Error) -> None:
@@ -167,19 +169,19 @@ class SqliteDatabase:
 
     def used(self) -> int:
         """Bytes of the file that are in use."""
-        return self._pages("page_count") * self._pages("page_size") - self.free()
+        return _size(self._db) - self.free()
 
     def free(self) -> int:
         """Bytes of the file that are free."""
-        return self._pages("freelist_count") * self._pages("page_size")
-
-    def _pages(self, pragma: str) -> int:
-        (number,) = self._db.execute(f"PRAGMA {pragma}").fetchone()
-        return int(number)
+        return _pragma(self._db, "freelist_count") * _pragma(self._db, "page_size")
 
     def shrink(self) -> None:
         """Gives some of the free bytes back to the disk."""
         self._db.execute(f"PRAGMA incremental_vacuum({self.step})").fetchall()
+        if self._path is not None and self.file is not None:
+            with suppress(OSError):
+                kept = max(self._path.stat().st_size, self.file.least)
+                self.file.least = min(kept, _size(self._db))
 
     def backup(self, file: Path) -> None:
         """Copies all committed data to a new file that only its owner can read, a few pages at a
@@ -228,7 +230,7 @@ class SqliteDatabase:
 
     def _try(self, jobs: Sequence[Callable[[], object]], *, durable: bool) -> list[object]:
         if not self._usable:
-            self.opened = None
+            self.file = None
             self._db.close()
             self._db = self._open()
             self._synced = True
@@ -282,7 +284,7 @@ class SqliteDatabase:
             case "full":
                 return self._reserve is not None and self._reserve.release()
             case "damaged" if self._path is not None:
-                self.opened = None
+                self.file = None
                 self._db.close()
                 self._usable = False
                 self.remembered = Remembered()
@@ -293,6 +295,16 @@ class SqliteDatabase:
             case _:
                 self._usable = self._path is None
                 return False
+
+
+def _pragma(db: Connection, name: str) -> int:
+    (number,) = db.execute(f"PRAGMA {name}").fetchone()
+    return int(number)
+
+
+def _size(db: Connection) -> int:
+    """Bytes of the file once its log is written back."""
+    return _pragma(db, "page_count") * _pragma(db, "page_size")
 
 
 class _JobFailedError(Exception):

@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+from relay.store.data_dir import LOG_LIMIT
 from relay.store.protocol import NewerSchema
 from relay.store.sqlite.connection import Connect, Connection, damaged, trouble
 
@@ -22,7 +23,7 @@ _SETTINGS = (
     # Savepoints spill to memory, since /tmp may be missing or full.
     "PRAGMA temp_store=MEMORY",
     # The log is truncated after a burst.
-    "PRAGMA journal_size_limit=4194304",
+    f"PRAGMA journal_size_limit={LOG_LIMIT}",
 )
 
 

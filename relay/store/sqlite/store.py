@@ -2,11 +2,11 @@
 acknowledged.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from relay.core.event import Event
+from relay.store.data_dir import DatabaseFile
 from relay.store.sql.store import SqlStore
 from relay.store.sqlite.connection import Connect, connect
 from relay.store.sqlite.database import SqliteDatabase
@@ -40,9 +40,9 @@ class SqliteStore(SqlStore):
         self._file.close()
 
     @property
-    def opened(self) -> os.stat_result | None:
+    def file(self) -> DatabaseFile | None:
         """The file in use; None while it is being opened."""
-        return self._file.opened
+        return self._file.file
 
     def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
         return self._file.transaction(jobs, durable=durable)
