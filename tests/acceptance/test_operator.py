@@ -5,6 +5,7 @@ clock.
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import msgspec
 import pytest
 
 from relay.core.event import Settled
@@ -177,9 +178,8 @@ async def test_a_card_whose_end_was_not_shown_is_forgotten_with_its_deliveries(
     await world.run(until=900)
     await world.commit(partial(world.store.purge, world.now, 1 << 30, 100))
     assert await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, "")) is None
-    kept = await world.commit(
-        partial(world.store.accept, [NewPayload(GROUP, b"{}", world.now, ())])
-    )
+    body = msgspec.json.encode(notification(group=GROUP))
+    kept = await world.commit(partial(world.store.accept, [NewPayload(GROUP, body, world.now, ())]))
     assert kept.lanes == ()
 
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from relay.sandbox.server import Sandbox
+from relay.store.postgres.formats import FORMATS, newer_format
 from tests import canary
 from tests.acceptance.processes import Processes, Relay, listens, payload, processes, until
 from tests.acceptance.test_kill import CHANNEL, ONE, OTHER, set_up_chats
@@ -275,13 +276,13 @@ import sys
 from msgspec.structs import replace
 from relay.core.alert import Notification
 from relay.store.postgres import shared
-from relay.store.postgres.formats import Formats
+from relay.store.postgres.formats import FORMATS, Formats
 
 def as_before(value):
     return replace(value, external_url="") if isinstance(value, Notification) else value
 
-store = shared.PostgresStore
-shared.PostgresStore = lambda *args, **named: store(*args, **named, formats=Formats((as_before,)))
+store, formats = shared.PostgresStore, Formats((*FORMATS.steps, as_before))
+shared.PostgresStore = lambda *args, **named: store(*args, **named, formats=formats)
 from relay.__main__ import main
 sys.exit(main())
 """
@@ -314,11 +315,11 @@ async def test_the_next_version_takes_over_replica_by_replica_and_then_writes_it
     old.process.signal(signal.SIGTERM)
     assert await old.process.ended() == 0
     raised = "SELECT value FROM progress WHERE name = 'format'"
-    await until("the old ones are gone", lambda: count(raised) == 2)
+    await until("the old ones are gone", lambda: count(raised) == FORMATS.newest + 1)
     await posts(new, range(3, 6))
     await until("all are told", lambda: not untold(sandbox, range(6)))
     await posts(new, [6])  # its turns have read the new format
     assert bodies() >= 1
     status, said = await verb(running, "serve", f"--config.file={config}")
     assert status == 2
-    assert "the storage is written in format 2, this alert-relay reads up to 1: upgrade it" in said
+    assert newer_format(FORMATS.newest + 1, FORMATS.newest) in said
