@@ -162,6 +162,23 @@ def test_a_disk_that_our_backlog_fills_drains_and_has_room_again(tiny_disk: Path
     store.close()
 
 
+def test_a_full_disk_has_room_again_after_one_pass_of_the_upkeep(tiny_disk: Path) -> None:
+    """Large bodies leave more free in the file than the steps that forget them give back."""
+    store = SqliteStore(tiny_disk / "relay.db")
+    number = 0
+    while accept(store, lane(number), 100 * KIBIBYTE) == (lane(number),):
+        number += 1
+    assert number > 5
+    for each in range(number):
+        lease = own(store, lane(each))
+        (opened,) = store.claim(lease, T0, 9).page
+        ended = run(store, partial(store.dismiss, lease, [opened.seq], "expired", "", T0 - 1))
+        assert not isinstance(ended, StoreError)
+    purge(store)
+    assert accept(store, lane(0), 100 * KIBIBYTE) == (lane(0),)
+    store.close()
+
+
 @pytest.mark.medium
 def test_nothing_is_sent_that_could_not_be_written_down(tiny_disk: Path) -> None:
     store = SqliteStore(tiny_disk / "relay.db")

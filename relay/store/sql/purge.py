@@ -61,9 +61,12 @@ class Purge:
             most - len(ended)
         )
         forgotten = sum(_forget(db, card, before) for card in cards)
-        if cramped or db.free() > db.used():
+        free = db.free()
+        if cramped or free > db.used():
             db.shrink()
-        return len(ended) + forgotten + bare
+        # On a full disk nothing is accepted before the file has given back what is free in it.
+        gives_back = not db.has_room() and db.free() < free
+        return len(ended) + forgotten + bare + gives_back
 
     def _forget_old_news(self, before: float) -> None:
         """Removes refused requests, and configurations of which no routed payload is left."""
