@@ -512,7 +512,7 @@ class App:
         """Whether the storage's files are in their folder. PostgreSQL has none of ours."""
         if self._data_dir is None or not isinstance(self._store, SqliteStore):
             return True
-        return self._data_dir.is_there(self._store.file)
+        return self._data_dir.is_there(self._store.file_in_use)
 
     def relay_status(self) -> RelayStatus:
         """The status of this process."""

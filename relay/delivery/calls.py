@@ -91,6 +91,8 @@ class Calls:
             guild, kind = platform.guild_of(response), platform.kind_of(response)
             state = replace(state, guild=guild, kind=kind)
             endpoint = replace(endpoint, guild=guild, kind=kind)
+            if not self._is_held(lease):  # the answer took long
+                return self._not_made(situation, state, rates)
         request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
         response = await self._exchange(request)
         outcome = platform.outcome(endpoint.lane, step, response)

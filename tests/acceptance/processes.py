@@ -231,17 +231,13 @@ async def start_relay(
     return Relay(process, f"http://{address}")
 
 
-async def verb(folder: Path, *words: str | Path) -> tuple[int, str]:
-    """Runs a verb of the command line in that folder; its exit status, and what it wrote."""
-    child = await asyncio.create_subprocess_exec(
-        *RELAY, *words,
-        cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await child.communicate()
-    assert child.returncode is not None
-    return child.returncode, said.decode()
+async def verb(
+    running: Processes, *words: str | Path, program: Sequence[str] = RELAY
+) -> tuple[int, str]:
+    """Runs a verb of the command line; its exit status, and what it wrote."""
+    process = await running.start("verb", *program, *words)
+    status = await process.ended()
+    return status, process.output
 
 
 def listens(process: Process) -> bool:

@@ -38,6 +38,7 @@ from tests.acceptance.processes import (
     payload,
     processes,
     start_relay,
+    storage_of,
     until,
     verb,
 )
@@ -143,7 +144,7 @@ async def test_a_template_shows_no_file_of_the_machine_and_one_of_a_config_map_i
             why = odd(tmp_path)
             status, said = await reloaded(relay)
             assert (status, why in said) == (500, True), (odd, said)
-            status, said = await verb(tmp_path, "check-config", "relay.yml")
+            status, said = await verb(running, "check-config", config)
             assert (status, why in said) == (1, True)
             assert TOKEN not in said
             assert "root:" not in said
@@ -449,7 +450,7 @@ async def test_what_strangers_ask_wrongly_rings_no_chat_and_stands_in_the_histor
         assert await asked(STRANGER) == ["404", "404", "400", "404"]
         await asyncio.sleep(1)
         assert "group_key=notice/" not in relay.process.output
-        _, said = await verb(tmp_path, "history", "--outcome=refused")
+        _, said = await verb(running, "history", "--outcome=refused", storage_of(tmp_path)[0])
         assert said.count("refused") >= 3
         assert await asked("127.0.0.1") == ["404", "404", "400", "404"]
         await until("operators are told", lambda: "group_key=notice/" in relay.process.output)

@@ -58,9 +58,7 @@ async def test_a_mute_that_a_reload_took_away_keeps_nothing_back() -> None:
     assert "Disk" in world.telegram.transcript(CHAT)
 
 
-async def test_an_alert_that_joined_while_a_mute_held_is_shown_when_a_reload_removes_the_mute() -> (
-    None
-):
+async def world_that_is_muted_while_an_alert_joins() -> World:
     later = replace(MORNING, periods=(Period(minutes=((670, 690),)),))
     target = telegram_target()
     routing = Routing(Route("ops", mute=("morning",)), {"ops": (target,)})
@@ -68,8 +66,15 @@ async def test_an_alert_that_joined_while_a_mute_held_is_shown_when_a_reload_rem
     await world.post(notification(alert("db-1")))
     await world.run(until=600)
     await world.post(notification(alert("db-1"), alert("db-2", severity="critical")))
+    return world
+
+
+async def test_an_alert_that_joined_while_a_mute_held_is_shown_when_a_reload_removes_the_mute() -> (
+    None
+):
+    world = await world_that_is_muted_while_an_alert_joins()
     await world.run(until=610)
-    await world.reload(Routing(Route("ops"), {"ops": (target,)}))
+    await world.reload(Routing(Route("ops"), {"ops": (telegram_target(),)}))
     await world.run(until=620)
     assert "db-2" in world.telegram.transcript(CHAT)
 
@@ -194,13 +199,7 @@ async def test_after_a_clock_was_set_back_times_are_shown_by_it_and_waits_by_the
 @pytest.mark.parametrize("by", SET_BY)
 async def test_a_clock_that_is_set_out_of_a_mute_brings_what_the_mute_kept_back(by: float) -> None:
     """What no message names yet, and what joined on a card that was told before."""
-    later = replace(MORNING, periods=(Period(minutes=((670, 690),)),))
-    target = telegram_target()
-    routing = Routing(Route("ops", mute=("morning",)), {"ops": (target,)})
-    world = World(target, routing=routing, intervals=(later,))
-    await world.post(notification(alert("db-1")))
-    await world.run(until=600)
-    await world.post(notification(alert("db-1"), alert("db-2", severity="critical")))
+    world = await world_that_is_muted_while_an_alert_joins()
     await world.post(notification(alert("web-1"), group=GroupId("", "relay", "{}:other")))
     await world.run(until=610)
     assert "db-2" not in world.telegram.transcript(CHAT)

@@ -5,7 +5,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -36,27 +36,34 @@ KILLS = int(os.environ.get("RELAY_KILLS", "60"))
 LOADERS, PAUSE = 3, 0.2  # at once, and the most seconds between the posts of one
 _PATIENCE = aiohttp.ClientTimeout(total=10)
 MANY = Window(10**9, 1.0)
+LIMITS = """\
+limits:
+  telegram: {bot: 1000/1s, chat: 1000/1s, group: 60000/60s}
+  discord: {webhook: 1000/1s, channel: 60000/60s, address: 1000/1s}"""
 log = logging.getLogger(__name__)
 
 
-def set_up_chats(sandbox: Sandbox, folder: Path) -> Path:
-    """Two groups and a channel that take any amount, and the configuration that routes by team."""
-    bot = sandbox.telegram.add_bot(TOKEN, "alert_relay_bot")
-    bot.pace = MANY
-    for chat_id in (ONE, OTHER):
-        chat = sandbox.telegram.add_chat(chat_id, "supergroup", "On call")
+def add_chats(sandbox: Sandbox, tokens: Sequence[str], groups: Sequence[int]) -> None:
+    """Bots with these tokens, these groups, and the channel of a webhook, which take any amount."""
+    for token in tokens:
+        sandbox.telegram.add_bot(token, f"relay_{token[6]}_bot").pace = MANY
+    for group in groups:
+        chat = sandbox.telegram.add_chat(group, "supergroup", f"Team {group}")
         chat.pace = chat.minute = MANY
     sandbox.discord.add_channel(CHANNEL, "alerts").hidden = MANY
     sandbox.discord.add_webhook(HOOK, HOOK_TOKEN, CHANNEL).bucket = Bucket(10**9, 1.0)
     sandbox.discord.everyone = MANY
+
+
+def set_up_chats(sandbox: Sandbox, folder: Path) -> Path:
+    """Two groups and a channel that take any amount, and the configuration that routes by team."""
+    add_chats(sandbox, (TOKEN,), (ONE, OTHER))
     config = folder / "relay.yml"
     config.write_text(f"""\
 global:
   telegram_api_url: {sandbox.url}
   telegram_bot_token: "{TOKEN}"
-limits:
-  telegram: {{bot: 1000/1s, chat: 1000/1s, group: 60000/60s}}
-  discord: {{webhook: 1000/1s, channel: 60000/60s, address: 1000/1s}}
+{LIMITS}
 route:
   receiver: one
   routes:

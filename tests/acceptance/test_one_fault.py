@@ -200,6 +200,21 @@ async def test_an_api_that_takes_messages_and_answers_nothing_gets_four_of_them(
     assert (row.delivered, row.pending) == (1, 0)
 
 
+async def test_no_message_is_sent_if_the_lease_ran_out_while_the_platform_was_asked() -> None:
+    """Another process may have the lane by now."""
+    world = World()
+    recorded = Recorded(world)
+    world.faults.add("telegram", "*", "cut after", count=4)
+    await world.post(told("a"))
+    await world.run(until=150)
+    assert len(recorded.of("Alert-a")) == 4
+    asked = len(recorded.requests)
+    world.pipeline._calls._is_held = lambda _: len(recorded.requests) == asked
+    await world.run(until=151 + LONGEST_BLIND_PAUSE)
+    assert len(recorded.requests) > asked
+    assert len(recorded.of("Alert-a")) == 4
+
+
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
 @pytest.mark.parametrize("seconds", [1.0, 5.0])
 async def test_one_text_that_is_always_asked_to_wait_holds_up_others_by_one_wait(
@@ -530,6 +545,9 @@ async def test_a_chat_that_is_down_keeps_the_oldest_and_the_newest_delivery_of_a
     (row,) = world.balance()
     assert (row.accepted, row.pending, row.oldest_pending) == (50, 2, T0)
     assert row.merged + row.duplicate == 48
+    told = [each for each in world.events if isinstance(each, Settled)]
+    for settlement, count in (("merged", row.merged), ("duplicate", row.duplicate)):
+        assert sum(each.count for each in told if each.settlement == settlement) == count
     if not isinstance(world.store, SqliteStore):
         return
     await world.commit(partial(world.store.purge, 0.0, 0, 1000))  # as a full disk has it

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from relay.sandbox.faults import Refusal
-from relay.sandbox.rates import Bucket, Window
 from relay.sandbox.server import Sandbox
 from tests.acceptance.box import Rule, box
 from tests.acceptance.processes import (
+    Processes,
     Relay,
     fetch,
     launch_relay,
@@ -25,27 +25,28 @@ from tests.acceptance.processes import (
     until,
     verb,
 )
+from tests.acceptance.test_kill import (
+    CHANNEL,
+    HOOK,
+    HOOK_TOKEN,
+    LIMITS,
+    MANY,
+    ONE,
+    TOKEN,
+    add_chats,
+)
 from tests.store.test_disk_faults import fill
 
-TOKEN, OTHER_TOKEN = "1000001:sandbox-bot", "1000002:sandbox-bot"
-ONE, TWO, THREE, SPARE = -1001, -1002, -1003, -1009
-CHANNEL, HOOK, HOOK_TOKEN = 3001, 4001, "sandbox-webhook"
+OTHER_TOKEN = "1000002:sandbox-bot"
+TWO, THREE, SPARE = -1002, -1003, -1009
 STATUSES = (400, 401, 403, 404, 413)
-MANY = Window(10**9, 1.0)
 
 
 def set_up(sandbox: Sandbox, folder: Path, api: str = "", more: str = "") -> Path:
     """Groups and a channel that take any amount; alerts go there by their team. `more` are keys of
     the receiver `one`, whose fallback is `spare`, and that one's the channel.
     """
-    for token in (TOKEN, OTHER_TOKEN):
-        sandbox.telegram.add_bot(token, f"relay_{token[6]}_bot").pace = MANY
-    for chat_id in (ONE, TWO, THREE, SPARE):
-        chat = sandbox.telegram.add_chat(chat_id, "supergroup", f"Team {chat_id}")
-        chat.pace = chat.minute = MANY
-    sandbox.discord.add_channel(CHANNEL, "alerts").hidden = MANY
-    sandbox.discord.add_webhook(HOOK, HOOK_TOKEN, CHANNEL).bucket = Bucket(10**9, 1.0)
-    sandbox.discord.everyone = MANY
+    add_chats(sandbox, (TOKEN, OTHER_TOKEN), (ONE, TWO, THREE, SPARE))
     api = api or sandbox.url
     config = folder / "relay.yml"
     config.write_text(f"""\
@@ -54,9 +55,7 @@ global:
   telegram_bot_token: "{TOKEN}"
   telegram_updates: none
   notices_receiver: three
-limits:
-  telegram: {{bot: 1000/1s, chat: 1000/1s, group: 60000/60s}}
-  discord: {{webhook: 1000/1s, channel: 60000/60s, address: 1000/1s}}
+{LIMITS}
 route:
   receiver: one
   routes:
@@ -123,7 +122,7 @@ async def test_a_page_of_a_box_in_between_is_no_verdict_whatever_its_status(
         assert set((await up(relay)).values()) == {1.0}
         between.rules = []
         for team in ("one", "channel"):
-            await _retry(tmp_path, team)
+            await _retry(running, team)
         await until("all is told", relay.at_rest)
         books = await relay.balance()
     told = {chat: shown(sandbox, chat) for chat in (ONE, CHANNEL)}
@@ -166,31 +165,31 @@ async def test_a_webhook_ends_for_good_only_with_the_code_of_a_deleted_one(
         await shows(sandbox, TWO, "First")  # the fallback
         assert (await up(relay))["channel"] == 0.0
         never = "no more calls are made"
-        assert never not in await queue(tmp_path, "list", "--receiver=channel")
-        await _retry(tmp_path, "channel")
+        assert never not in await queue(running, "list", "--receiver=channel")
+        await _retry(running, "channel")
         await shows(sandbox, CHANNEL, "First")
         assert (await up(relay))["channel"] == 1.0
         sandbox.discord.webhooks[HOOK].gone = True
         assert await relay.post(payload("Second", "channel")) == 200
         await shows(sandbox, TWO, "Second")
-        assert never in await queue(tmp_path, "list", "--receiver=channel")
+        assert never in await queue(running, "list", "--receiver=channel")
         assert await relay.post(payload("Third", "channel")) == 200
         await shows(sandbox, TWO, "Third")
         assert [call.status for call in sandbox.discord.calls] == [200, 404]
 
 
-async def queue(folder: Path, *words: str) -> str:
+async def queue(running: Processes, *words: str) -> str:
     """What a verb of the queue says."""
-    _, said = await verb(folder, "queue", *words, storage_of(folder)[0])
+    _, said = await verb(running, "queue", *words, storage_of(running.folder)[0])
     return said
 
 
-async def _retry(folder: Path, receiver: str) -> None:
+async def _retry(running: Processes, receiver: str) -> None:
     """Tries all that waits under the receiver, as a person does."""
-    listed = await queue(folder, "list", f"--receiver={receiver}")
+    listed = await queue(running, "list", f"--receiver={receiver}")
     ids = [word for word in listed.split() if word.count("/") == 1 and word[0].isdigit()]
     assert ids, listed
-    await queue(folder, "retry", *ids)
+    await queue(running, "retry", *ids)
 
 
 TOO_ODD = Refusal(400, "Bad Request: message text is odd")
@@ -229,7 +228,7 @@ async def test_what_a_chat_refuses_of_a_message_says_nothing_of_the_chat(
             sandbox.faults.add("telegram", str(ONE), "refused", text=text, refusal=refusal)
         assert await relay.post(payload("Odd")) == 200
         await shows(sandbox, SPARE, "Odd")
-        assert "message text is odd" in await queue(tmp_path, "list", "--state=dead")
+        assert "message text is odd" in await queue(running, "list", "--state=dead")
         assert await relay.post(several("Long", 300)) == 200
         await shows(sandbox, ONE, "Long")
         assert await relay.post(several("Short", 1)) == 200
@@ -281,7 +280,7 @@ async def test_a_dead_chat_is_stood_in_for_along_the_chain_and_keeps_two_deliver
 
         await until("two of each are kept", kept)
         sandbox.telegram.chats[ONE].refusal = ""
-        await _retry(tmp_path, "one")
+        await _retry(running, "one")
         await shows(sandbox, ONE, "39")
 
 

@@ -15,7 +15,8 @@ import pytest
 from relay.sandbox.server import Sandbox
 from relay.store.postgres.formats import FORMATS, newer_format
 from tests import canary
-from tests.acceptance.processes import Processes, Relay, listens, payload, processes, until
+from tests.acceptance import processes as programs
+from tests.acceptance.processes import RELAY, Processes, Relay, listens, payload, processes, until
 from tests.acceptance.test_kill import CHANNEL, ONE, OTHER, set_up_chats
 from tests.postgres import Databases, databases, pooled
 
@@ -201,22 +202,15 @@ async def test_a_bot_is_polled_for_longer_than_a_call_of_a_lane_may_take(
     assert "receives no updates" not in relay.process.output
 
 
-async def verb(running: Processes, *arguments: str, blocked: str = "") -> tuple[int, str]:
-    """Runs a verb on the database; its status and what it printed. `blocked`: a module that is not
-    installed.
-    """
-    code = (
+async def verb(running: Processes, *words: str, blocked: str = "") -> tuple[int, str]:
+    """Runs a verb on the database. `blocked`: a module that is not installed."""
+    without = (
         f"import sys; sys.modules[{blocked!r}] = None; sys.argv[0] = 'alert-relay'; "
-        if blocked
-        else ""
+        "from relay.__main__ import main; sys.exit(main())"
     )
-    code += "from relay.__main__ import main; sys.exit(main())" if blocked else ""
-    start = ("-c", code) if blocked else ("-P", "-m", "relay")
-    process = await running.start(
-        "verb", sys.executable, *start, *arguments, f"--storage.url-file={running.folder / 'url'}"
-    )
-    status = await process.ended()
-    return status, process.output
+    program = (sys.executable, "-c", without) if blocked else RELAY
+    url = f"--storage.url-file={running.folder / 'url'}"
+    return await programs.verb(running, *words, url, program=program)
 
 
 async def test_verbs_act_through_the_database_beside_the_replicas(

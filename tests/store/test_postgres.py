@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
@@ -69,10 +70,22 @@ def test_the_tables_are_those_of_sqlite(postgres: Databases) -> None:
     store.close()
 
 
-def test_a_lane_has_one_owner_and_a_write_of_the_last_one_is_refused(postgres: Databases) -> None:
+Three = tuple[PostgresStore, PostgresStore, PostgresStore]
+
+
+@pytest.fixture
+def three(postgres: Databases) -> Iterator[Three]:
+    """Processes that share a database, in which a lane has work."""
     url = postgres.fresh()
-    first, second = PostgresStore(url, ttl=60), PostgresStore(url, ttl=60)
-    first.batch([lambda: first.accept([new_payload(TELEGRAM)])])
+    stores = PostgresStore(url, ttl=60), PostgresStore(url, ttl=60), PostgresStore(url, ttl=60)
+    stores[0].batch([lambda: stores[0].accept([new_payload(TELEGRAM)])])
+    yield stores
+    for store in stores:
+        store.close()
+
+
+def test_a_lane_has_one_owner_and_a_write_of_the_last_one_is_refused(three: Three) -> None:
+    first, second, _ = three
     lease = own(first, TELEGRAM)
     assert second.take(TELEGRAM) is None
     first.server.run("UPDATE lease SET until = 0")  # nobody heard of it for long
@@ -81,17 +94,11 @@ def test_a_lane_has_one_owner_and_a_write_of_the_last_one_is_refused(postgres: D
     (refused,) = first.batch([lambda: first.claim(lease, T0, 9)])
     assert isinstance(refused, Fenced)
     assert [opened.seq for opened in second.claim(taken, T0, 9).page] == [1]
-    first.close()
-    second.close()
 
 
-def test_a_process_that_takes_its_lane_again_knows_that_no_other_had_it(
-    postgres: Databases,
-) -> None:
+def test_a_process_that_takes_its_lane_again_knows_that_no_other_had_it(three: Three) -> None:
     """It still knows the result of its last call then, although it could not store it."""
-    url = postgres.fresh()
-    first, second = PostgresStore(url, ttl=60), PostgresStore(url, ttl=60)
-    first.batch([lambda: first.accept([new_payload(TELEGRAM)])])
+    first, second, _ = three
     had = own(first, TELEGRAM)
     first.server.run("UPDATE lease SET until = 0")
     assert own(first, TELEGRAM).epoch == had.epoch + 1
@@ -99,17 +106,11 @@ def test_a_process_that_takes_its_lane_again_knows_that_no_other_had_it(
         first.server.run("UPDATE lease SET until = 0")
         again = own(store, TELEGRAM)
     assert again.epoch > had.epoch + 2
-    first.close()
-    second.close()
 
 
-def test_a_lease_that_a_crash_took_back_is_not_given_again_under_its_epoch(
-    postgres: Databases,
-) -> None:
+def test_a_lease_that_a_crash_took_back_is_not_given_again_under_its_epoch(three: Three) -> None:
     """Taking a lane is not synced."""
-    url = postgres.fresh()
-    first, second, third = (PostgresStore(url, ttl=60) for _ in range(3))
-    first.batch([lambda: first.accept([new_payload(TELEGRAM)])])
+    first, second, third = three
     own(first, TELEGRAM)
     before = first.server.run("SELECT lane, owner, epoch, 0.0 FROM lease").fetchone()
     first.server.run("UPDATE lease SET until = 0")
@@ -119,8 +120,6 @@ def test_a_lease_that_a_crash_took_back_is_not_given_again_under_its_epoch(
         "INSERT INTO lease (lane, owner, epoch, until) VALUES ($1, $2, $3, $4)", before
     )
     assert before[2] < lost.epoch < own(third, TELEGRAM).epoch
-    for store in (first, second, third):
-        store.close()
 
 
 def test_one_process_leads_until_it_gives_up_or_is_not_heard_of(postgres: Databases) -> None:

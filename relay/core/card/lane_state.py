@@ -34,9 +34,9 @@ class LaneState(Struct, frozen=True):
     (`failures.name_of`). Once there are several, no call is made before `retry_at`, except from
     `fresh_at` on for a card that never failed. `passed_at`: the platform last answered for a card;
     `recovered_at`: it did so after several had failed; `fault_at`: a card at fault last failed.
-    `trouble`, its cause and its times explain
-    lateness. `suspected` are checksums of words that only cards with failed calls held, the last
-    one at `suspected_at` (core/card/suspicion.py); `hung`: one of those calls took long.
+    `trouble`, its cause and its times explain lateness. `suspected` are checksums of words that
+    only cards with failed calls held, the last one at `suspected_at` (core/card/suspicion.py);
+    `hung`: one of those calls took long.
     """
 
     chat: str = ""

@@ -43,7 +43,7 @@ class SqliteDatabase:
         self._synchronous = synchronous
         self._connect = connect
         self._emit = emit
-        self.file: DatabaseFile | None = None  # None: it is being opened
+        self.file_in_use: DatabaseFile | None = None  # None: it is being opened
         self._check_writable()
         try:
             self._reserve = Reserve(self._path) if self._path else None
@@ -66,7 +66,7 @@ class SqliteDatabase:
 
     def _open(self) -> Connection:
         path = str(self._path or ":memory:")
-        self.file = None
+        self.file_in_use = None
         try:
             connection = open_checked(self._connect, path, self._synchronous, self.step)
         except sqlite3.Error as error:
@@ -76,7 +76,7 @@ class SqliteDatabase:
             connection = open_checked(self._connect, path, self._synchronous, self.step)
         with suppress(FileNotFoundError):  # it is in memory, or where only the connection knows
             opened = Path(path).stat()
-            self.file = DatabaseFile(opened, min(opened.st_size, _size(connection)))
+            self.file_in_use = DatabaseFile(opened, min(opened.st_size, _size(connection)))
         return connection
 
     def _move_aside(self, path: Path, error: sqlite3.Error) -> None:
@@ -178,10 +178,10 @@ class SqliteDatabase:
     def shrink(self) -> None:
         """Gives some of the free bytes back to the disk."""
         self._db.execute(f"PRAGMA incremental_vacuum({self.step})").fetchall()
-        if self._path is not None and self.file is not None:
+        if self._path is not None and self.file_in_use is not None:
             with suppress(OSError):
-                kept = max(self._path.stat().st_size, self.file.least)
-                self.file.least = min(kept, _size(self._db))
+                kept = max(self._path.stat().st_size, self.file_in_use.least)
+                self.file_in_use.least = min(kept, _size(self._db))
 
     def backup(self, file: Path) -> None:
         """Copies all committed data to a new file that only its owner can read, a few pages at a
@@ -230,7 +230,7 @@ class SqliteDatabase:
 
     def _try(self, jobs: Sequence[Callable[[], object]], *, durable: bool) -> list[object]:
         if not self._usable:
-            self.file = None
+            self.file_in_use = None
             self._db.close()
             self._db = self._open()
             self._synced = True
@@ -284,7 +284,7 @@ class SqliteDatabase:
             case "full":
                 return self._reserve is not None and self._reserve.release()
             case "damaged" if self._path is not None:
-                self.file = None
+                self.file_in_use = None
                 self._db.close()
                 self._usable = False
                 self.remembered = Remembered()

@@ -40,9 +40,9 @@ class SqliteStore(SqlStore):
         self._file.close()
 
     @property
-    def file(self) -> DatabaseFile | None:
+    def file_in_use(self) -> DatabaseFile | None:
         """The file in use; None while it is being opened."""
-        return self._file.file
+        return self._file.file_in_use
 
     def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
         return self._file.transaction(jobs, durable=durable)
